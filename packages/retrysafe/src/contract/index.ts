@@ -1,0 +1,11 @@
+/* The room's door for the other rooms; `src/index.ts` names what is public. */
+export * from './answers.js'
+export * from './asks.js'
+export * from './clock.js'
+export * from './duration.js'
+export * from './errors.js'
+export * from './keys.js'
+export * from './limits.js'
+export * from './rules.js'
+export * from './types.js'
+export * from './values.js'
