@@ -1,0 +1,250 @@
+/*
+ * SHA-256, at once and on every runtime. Web Crypto only digests asynchronously, which would put a turn of the event
+ * loop between a request and its claim; Node, Bun, Deno and Workers with Node compatibility have a synchronous one.
+ */
+
+const utf8 = new TextEncoder()
+
+/** Marks a part that is no well-formed Unicode and counts by its code units, since UTF-8 could not tell two apart. */
+const codeUnits = 0x80
+
+interface Hash {
+  update(bytes: Uint8Array): unknown
+  digest(): Uint8Array
+}
+
+/**
+ * One digest over all parts. Each part is preceded by its length in bytes (8 bytes, big-endian), so that `'ab', 'c'` and
+ * `'a', 'bc'` differ. A string counts as its UTF-8 bytes, so a string and its bytes agree; one with lone surrogates
+ * counts by its code units, with the first bit of the length set.
+ */
+export function sha256(...parts: (string | Uint8Array)[]): Uint8Array {
+  const blocks = parts.map(encodePart)
+  let total = 0
+  for (const { bytes } of blocks) total += 8 + bytes.length
+  if (total <= gatheredBytes) return hashBytes(gather(blocks, total))
+  const hash = openHash()
+  for (const { bytes, mark } of blocks) {
+    const head = new Uint8Array(8)
+    writeHead(head, 0, bytes.length, mark)
+    hash.update(head)
+    hash.update(bytes)
+  }
+  return plain(hash.digest())
+}
+
+/** `sha256` of the parts as base64url without padding: 43 characters. */
+export function digestText(...parts: (string | Uint8Array)[]): string {
+  return base64url(sha256(...parts))
+}
+
+/** Bytes as base64url without padding. */
+export function base64url(bytes: Uint8Array): string {
+  let text = ''
+  for (let index = 0; index < bytes.length; index += 3) {
+    const [first = 0, second = 0, third = 0] = [bytes[index], bytes[index + 1], bytes[index + 2]]
+    const bits = (first << 16) | (second << 8) | third
+    text += letter(bits >> 18) + letter(bits >> 12)
+    if (index + 1 < bytes.length) text += letter(bits >> 6)
+    if (index + 2 < bytes.length) text += letter(bits)
+  }
+  return text
+}
+
+const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+function letter(bits: number): string {
+  return letters.charAt(bits & 63)
+}
+
+/** SHA-256 of exactly these bytes, as the standard has it. */
+export function hashBytes(bytes: Uint8Array): Uint8Array {
+  // Below this size the way into the runtime's own library takes longer than the digest.
+  if (bytes.length <= ownBytes) return ownHash(bytes)
+  const hash = openHash()
+  hash.update(bytes)
+  return plain(hash.digest())
+}
+
+/** Parts of up to so many bytes in all are copied together, which is quicker than feeding them one by one. */
+const gatheredBytes = 4096
+const ownBytes = 128
+
+interface Block {
+  readonly bytes: Uint8Array
+  readonly mark: number
+}
+
+function encodePart(part: string | Uint8Array): Block {
+  if (typeof part !== 'string') return { bytes: part, mark: 0 }
+  if (part.isWellFormed()) return { bytes: utf8.encode(part), mark: 0 }
+  const bytes = new Uint8Array(part.length * 2)
+  for (let index = 0; index < part.length; index++) {
+    const unit = part.charCodeAt(index)
+    bytes[2 * index] = unit >> 8
+    bytes[2 * index + 1] = unit & 0xff
+  }
+  return { bytes, mark: codeUnits }
+}
+
+function gather(blocks: readonly Block[], total: number): Uint8Array {
+  const all = new Uint8Array(total)
+  let at = 0
+  for (const { bytes, mark } of blocks) {
+    writeHead(all, at, bytes.length, mark)
+    all.set(bytes, at + 8)
+    at += 8 + bytes.length
+  }
+  return all
+}
+
+function writeHead(into: Uint8Array, at: number, length: number, mark: number): void {
+  let rest = length
+  for (let index = 7; index > 0; index--) {
+    into[at + index] = rest % 256
+    rest = Math.floor(rest / 256)
+  }
+  into[at] = mark
+}
+
+/** A Buffer of the runtime's own library is given on as what it is underneath. */
+function plain(digest: Uint8Array): Uint8Array {
+  return Object.getPrototypeOf(digest) === Uint8Array.prototype ? digest : new Uint8Array(digest)
+}
+
+type CreateHash = (algorithm: 'sha256') => Hash
+
+let createHash: CreateHash | undefined
+
+function openHash(): Hash {
+  createHash ??= findCreateHash() ?? openOwnHash
+  return createHash('sha256')
+}
+
+/** The synchronous digest of the runtime, where it has one and will give it without an import. */
+function findCreateHash(): CreateHash | undefined {
+  const runtime = globalThis as unknown as {
+    process?: { getBuiltinModule?: (name: string) => { createHash?: CreateHash } | undefined }
+  }
+  try {
+    const found = runtime.process?.getBuiltinModule?.('crypto')?.createHash
+    // Some bundlers put a hollow module in the place of a real one.
+    return found?.('sha256').digest().length === 32 ? found : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The first 32 bits of the fractional parts of the cube roots of the first 64 primes (FIPS 180-4, 4.2.2). */
+// biome-ignore format: a table of eight in a row
+const rounds: Uint32Array = Uint32Array.of(
+  0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+  0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+  0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+  0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+  0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+  0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+  0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+  0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+)
+
+/** Of the square roots of the first 8 (5.3.3). */
+// biome-ignore format: a table of eight in a row
+const start: Uint32Array = Uint32Array.of(
+  0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+)
+
+/** SHA-256 of these bytes by our own hand, for runtimes without a synchronous digest. */
+export function ownHash(bytes: Uint8Array): Uint8Array {
+  const hash = openOwnHash()
+  hash.update(bytes)
+  return hash.digest()
+}
+
+/** An incremental SHA-256 of our own (FIPS 180-4). */
+export function openOwnHash(): Hash {
+  const state = start.slice()
+  const block = new Uint8Array(64)
+  const schedule = new Uint32Array(64)
+  let held = 0
+  let total = 0
+
+  function update(bytes: Uint8Array): void {
+    total += bytes.length
+    let at = 0
+    if (held > 0) {
+      at = Math.min(64 - held, bytes.length)
+      block.set(bytes.subarray(0, at), held)
+      held += at
+      if (held < 64) return
+      compress(state, schedule, block, 0)
+      held = 0
+    }
+    for (; at + 64 <= bytes.length; at += 64) compress(state, schedule, bytes, at)
+    block.set(bytes.subarray(at), 0)
+    held = bytes.length - at
+  }
+
+  function digest(): Uint8Array {
+    const bits = total * 8
+    const padding = new Uint8Array((held < 56 ? 64 : 128) - held)
+    padding[0] = 0x80
+    const view = new DataView(padding.buffer)
+    view.setUint32(padding.length - 8, Math.floor(bits / 2 ** 32))
+    view.setUint32(padding.length - 4, bits >>> 0)
+    update(padding)
+    const result = new Uint8Array(32)
+    const words = new DataView(result.buffer)
+    for (let index = 0; index < 8; index++) words.setUint32(index * 4, state[index] ?? 0)
+    return result
+  }
+
+  return { update, digest }
+}
+
+function compress(state: Uint32Array, schedule: Uint32Array, bytes: Uint8Array, at: number): void {
+  expand(schedule, bytes, at)
+  let a = word(state, 0)
+  let b = word(state, 1)
+  let c = word(state, 2)
+  let d = word(state, 3)
+  let e = word(state, 4)
+  let f = word(state, 5)
+  let g = word(state, 6)
+  let h = word(state, 7)
+  for (let index = 0; index < 64; index++) {
+    const sum1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7))
+    const choice = (e & f) ^ (~e & g)
+    const first = (h + sum1 + choice + word(rounds, index) + word(schedule, index)) | 0
+    const sum0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10))
+    const majority = (a & b) ^ (a & c) ^ (b & c)
+    h = g
+    g = f
+    f = e
+    e = (d + first) | 0
+    d = c
+    c = b
+    b = a
+    a = (first + sum0 + majority) | 0
+  }
+  const added = [a, b, c, d, e, f, g, h]
+  for (let index = 0; index < 8; index++) state[index] = word(state, index) + (added[index] ?? 0)
+}
+
+function expand(schedule: Uint32Array, bytes: Uint8Array, from: number): void {
+  for (let index = 0, at = from; index < 16; index++, at += 4)
+    schedule[index] =
+      (word(bytes, at) << 24) | (word(bytes, at + 1) << 16) | (word(bytes, at + 2) << 8) | word(bytes, at + 3)
+  for (let index = 16; index < 64; index++) {
+    const early = word(schedule, index - 15)
+    const late = word(schedule, index - 2)
+    const sigma0 = ((early >>> 7) | (early << 25)) ^ ((early >>> 18) | (early << 14)) ^ (early >>> 3)
+    const sigma1 = ((late >>> 17) | (late << 15)) ^ ((late >>> 19) | (late << 13)) ^ (late >>> 10)
+    schedule[index] = word(schedule, index - 16) + sigma0 + word(schedule, index - 7) + sigma1
+  }
+}
+
+/** An element that is there: every index is within bounds, which the compiler cannot know. */
+function word(from: Uint32Array | Uint8Array, index: number): number {
+  return from[index] as number
+}

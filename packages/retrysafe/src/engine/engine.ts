@@ -1,0 +1,162 @@
+import { type BeginOptions, isRetrysafeError, type Outcome, RetrysafeError } from '../contract/index.js'
+import { type Alarms, createAlarms } from './alarms.js'
+import { type Attempt, openAttempt } from './attempt.js'
+import type { Sent } from './lease.js'
+import { createOpenWork, type OpenWork } from './open-work.js'
+import type { RunSettings, Settings } from './settings.js'
+import { createWaiters } from './wait.js'
+
+/** One request for one key. */
+export interface Entry {
+  readonly storeKey: string
+  /** As the caller gave it, for errors. */
+  readonly key: string
+  readonly fingerprint: string | undefined
+  readonly run: RunSettings
+  /** Ends the waiting for another attempt. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The right to do the work, or the stored response. */
+export type Entered = { readonly status: 'new'; readonly attempt: Attempt } | Extract<Outcome, { status: 'completed' }>
+
+type Refused = Exclude<Outcome, { status: 'new' | 'completed' }>
+
+/** What all attempts of one instance share. */
+export interface Engine extends OpenWork {
+  readonly settings: Settings
+  readonly alarms: Alarms
+  /**
+   * Claims the key, waiting for another attempt where the settings say so, or gives the stored response.
+   *
+   * @throws `in_progress`, `mismatch`, `uncertain`, `expired`, and the store's errors.
+   */
+  enter(entry: Entry): Promise<Entered>
+  send(): Sent
+  /** This process changed the key: whoever waits for it here looks again. */
+  changed(storeKey: string): void
+  /** The promise's value, or another one after `ms`. */
+  within<T>(task: Promise<T>, ms: number, late: () => T): Promise<T>
+}
+
+export function createEngine(settings: Settings): Engine {
+  const { store, clock, random, observe } = settings
+  const alarms = createAlarms(clock)
+  const waiters = createWaiters(store, { clock, random, alarms, maxWaiters: settings.maxWaiters })
+  const openWork = createOpenWork()
+  const send = (): Sent => ({ monotonic: clock.monotonic(), now: clock.now() })
+
+  async function enter(entry: Entry): Promise<Entered> {
+    const { storeKey, run } = entry
+    const startedAt = clock.monotonic()
+    for (let waited = false; ; ) {
+      entry.signal?.throwIfAborted()
+      const sent = send()
+      const outcome = await begin(engine, entry)
+      const { status } = outcome
+      if (waited && status !== 'in_progress')
+        observe({ type: 'waited', storeKey, durationMs: clock.monotonic() - startedAt })
+      if (status === 'completed') {
+        observe({ type: 'replayed', storeKey, attempt: outcome.attempt })
+        return outcome
+      }
+      if (status === 'new') {
+        const { token, attempt, checkpoint } = outcome
+        observe({ type: attempt === 1 ? 'claimed' : 'taken_over', storeKey, attempt })
+        const claim = { storeKey, token, attempt, checkpoint, fingerprint: entry.fingerprint, run, sent }
+        return { status, attempt: openAttempt(engine, claim) }
+      }
+      if (status === 'in_progress') {
+        const seen = { attempt: outcome.attempt, leaseMs: outcome.leaseUntil.getTime() - clock.now() }
+        waited = await waiters.wait(storeKey, seen, run.waitMs - (clock.monotonic() - startedAt), entry.signal)
+        if (waited) continue
+        entry.signal?.throwIfAborted()
+      }
+      throw refuse(settings, entry, outcome)
+    }
+  }
+
+  function within<T>(task: Promise<T>, ms: number, late: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const alarm = alarms.set(ms, () => resolve(late()))
+      task.then(resolve, reject).finally(alarm.cancel)
+    })
+  }
+
+  const engine: Engine = { settings, alarms, enter, send, changed: waiters.poke, within, ...openWork }
+  return engine
+}
+
+/** Answers of `begin` after which the store surely holds no claim of ours. */
+const claimsNothing = ['invalid_key', 'invalid_option', 'store_full', 'store_closed', 'unsupported'] as const
+
+async function begin(engine: Engine, { storeKey, fingerprint, run }: Entry): Promise<Outcome> {
+  const { store, observe } = engine.settings
+  const token = crypto.randomUUID()
+  const { leaseMs, retentionMs, afterCrash } = run
+  const options: BeginOptions = { token, leaseMs, retentionMs, afterCrash, fingerprint }
+  try {
+    return await store.begin(storeKey, options)
+  } catch (error) {
+    const code = isRetrysafeError(error) ? { code: error.code } : {}
+    observe({ type: 'refused', storeKey, error, ...code })
+    // Without an answer the claim may exist; it is given back, and its token is never used again.
+    if (!isRetrysafeError(error, ...claimsNothing)) void engine.background(giveBack(engine, storeKey, token, leaseMs))
+    throw error
+  }
+}
+
+/** The lost `begin` may still be on its way, so `lease_lost` is no acknowledgement here. */
+async function giveBack(engine: Engine, storeKey: string, token: string, leaseMs: number): Promise<void> {
+  const { store, clock, random } = engine.settings
+  const deadline = clock.monotonic() + 2 * leaseMs
+  for (let backoffMs = 50; clock.monotonic() < deadline; backoffMs = Math.min(backoffMs * 2, 5000)) {
+    try {
+      await store.release(storeKey, token)
+      return
+    } catch (error) {
+      if (isRetrysafeError(error, 'store_closed')) return
+    }
+    await clock.sleep(backoffMs * (0.5 + random() / 2), undefined, true)
+  }
+}
+
+function refuse({ observe }: Settings, entry: Entry, outcome: Refused): RetrysafeError {
+  const error = refusalOf(entry.key, outcome)
+  const attempt = 'attempt' in outcome ? { attempt: outcome.attempt } : {}
+  const type = outcome.status === 'uncertain' ? 'uncertain' : 'refused'
+  observe({ type, storeKey: entry.storeKey, code: error.code, ...attempt })
+  return error
+}
+
+function refusalOf(key: string, outcome: Refused): RetrysafeError {
+  switch (outcome.status) {
+    case 'in_progress':
+      return new RetrysafeError(
+        'in_progress',
+        'Another attempt at this key is running. Ask again with the same key in a moment.',
+        { key, attempt: outcome.attempt, retryAfterMs: 1000 },
+      )
+    case 'mismatch':
+      return new RetrysafeError(
+        'mismatch',
+        'This key was used with another request. Send the first request again, or use a new key for a new operation.',
+        { key },
+      )
+    case 'uncertain':
+      return new RetrysafeError(
+        'uncertain',
+        `Attempt ${outcome.attempt} ended without an answer, and nobody knows how far it got. It must be settled before anything is run again; a new key could do the work twice.`,
+        { key, attempt: outcome.attempt },
+      )
+    case 'expired':
+      return new RetrysafeError(
+        'expired',
+        'The time in which this key could be retried is over. Nothing was run again.',
+        {
+          key,
+          expiresAt: outcome.expiredAt,
+        },
+      )
+  }
+}

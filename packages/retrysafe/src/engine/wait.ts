@@ -1,0 +1,139 @@
+import { type Clock, type IdempotencyStore, isRetrysafeError, type Random, type Wakeable } from '../contract/index.js'
+import type { Alarms } from './alarms.js'
+
+const firstPollMs = 10
+const slowestPollMs = 1000
+/** A store that pushes is asked all the same, in case a push was lost. */
+const slowestPollOfPushMs = 5000
+
+export interface Waiters {
+  /**
+   * Resolves `true` when the key may have changed, at the latest when its lease ends, and `false` when `ms` have
+   * passed, the signal aborted, or too many wait already. The answer is never shared: each waiter asks for itself.
+   */
+  wait(storeKey: string, seen: Seen, ms: number, signal: AbortSignal | undefined): Promise<boolean>
+  /** This process changed the key itself. */
+  poke(storeKey: string): void
+}
+
+/** What the waiter was told of the attempt that holds the key. */
+export interface Seen {
+  readonly attempt: number
+  /** Until the lease ends. */
+  readonly leaseMs: number
+}
+
+interface Watched {
+  waiting: Set<() => void>
+  over: AbortController
+}
+
+export function createWaiters(
+  store: IdempotencyStore,
+  tools: { clock: Clock; random: Random; alarms: Alarms; maxWaiters: number },
+): Waiters {
+  const { clock, random, alarms } = tools
+  const watched = new Map<string, Watched>()
+
+  async function wait(storeKey: string, seen: Seen, ms: number, signal: AbortSignal | undefined): Promise<boolean> {
+    if (ms <= 0 || signal?.aborted) return false
+    const known = watched.get(storeKey)
+    if ((known?.waiting.size ?? 0) >= tools.maxWaiters) return false
+    const entry = known ?? { waiting: new Set(), over: new AbortController() }
+    const changed = new Promise<boolean>((resolve) => {
+      const end = (value: boolean): void => {
+        entry.waiting.delete(onChange)
+        if (entry.waiting.size === 0) stop(storeKey, entry)
+        alarm.cancel()
+        signal?.removeEventListener('abort', onAbort)
+        resolve(value)
+      }
+      const onChange = (): void => end(true)
+      const onAbort = (): void => end(false)
+      const alarm = alarms.set(ms, onAbort)
+      signal?.addEventListener('abort', onAbort, { once: true })
+      entry.waiting.add(onChange)
+    })
+    if (known === undefined) {
+      watched.set(storeKey, entry)
+      void watch(storeKey, entry, seen)
+    }
+    return changed
+  }
+
+  async function watch(storeKey: string, entry: Watched, seen: Seen): Promise<void> {
+    const { signal } = entry.over
+    const leaseEnd = clock.monotonic() + seen.leaseMs
+    let pollMs = firstPollMs
+    while (!signal.aborted) {
+      const untilLeaseEnd = Math.max(leaseEnd - clock.monotonic(), firstPollMs)
+      const pushed = await napOrPush(
+        store,
+        clock,
+        storeKey,
+        Math.min(pollMs * (0.5 + random() / 2), untilLeaseEnd),
+        signal,
+      )
+      if (signal.aborted) return
+      if (pushed || (await hasChanged(storeKey, seen))) return wakeAll(storeKey, entry)
+      pollMs = Math.min(pollMs * 1.5, canPush(store) ? slowestPollOfPushMs : slowestPollMs)
+    }
+  }
+
+  /** A store that cannot be read now is asked again later; whoever waits has a limit of his own. */
+  async function hasChanged(storeKey: string, seen: Seen): Promise<boolean> {
+    try {
+      const record = await store.get(storeKey)
+      if (record === undefined || record.status === 'completed' || record.attempt !== seen.attempt) return true
+      return record.leaseUntil === undefined || record.leaseUntil.getTime() <= clock.now()
+    } catch (error) {
+      return isRetrysafeError(error, 'store_closed')
+    }
+  }
+
+  function poke(storeKey: string): void {
+    const entry = watched.get(storeKey)
+    if (entry !== undefined) wakeAll(storeKey, entry)
+  }
+
+  function wakeAll(storeKey: string, entry: Watched): void {
+    stop(storeKey, entry)
+    for (const onChange of [...entry.waiting]) onChange()
+  }
+
+  function stop(storeKey: string, entry: Watched): void {
+    if (watched.get(storeKey) === entry) watched.delete(storeKey)
+    entry.over.abort()
+  }
+
+  return { wait, poke }
+}
+
+function canPush(store: IdempotencyStore): store is IdempotencyStore & Wakeable {
+  return 'wake' in store
+}
+
+/** Sleeps, or less where the store says that the key may have changed; true where it said so. */
+async function napOrPush(
+  store: IdempotencyStore,
+  clock: Clock,
+  storeKey: string,
+  ms: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (!canPush(store)) {
+    await clock.sleep(ms, signal)
+    return false
+  }
+  const nap = new AbortController()
+  const end = (): void => nap.abort()
+  signal.addEventListener('abort', end, { once: true })
+  const push = store.wake(storeKey, nap.signal).then(
+    () => !nap.signal.aborted,
+    () => clock.sleep(ms, nap.signal).then(() => false),
+  )
+  const pushed = await Promise.race([push, clock.sleep(ms, nap.signal).then(() => false)])
+  signal.removeEventListener('abort', end)
+  nap.abort()
+  return pushed
+}

@@ -1,0 +1,197 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Operation } from '../../engine/index.js'
+import { asRetrysafeError, refusal } from '../core/answers.js'
+import type { Answer, RequestFacts } from '../core/facts.js'
+import type { Admitted, Body, Decision, Gate } from '../core/gate.js'
+import type { HttpRun } from '../core/http-run.js'
+import { isRetrysafeError } from '../../contract/index.js'
+import { readNodeBody } from './node-body.js'
+import { captureResponse, sendAnswer } from './node-response.js'
+
+/** What the carrier needs to know of a framework. */
+export interface NodeExchange<Request> {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** What options such as `scope` are given: the framework's own request. */
+  readonly framework: Request
+  /** Path and query as the client sent them, where the framework rewrites `request.url`. */
+  readonly target?: string | undefined
+  /** A body that was read before us. */
+  readonly body?: Body | undefined
+  /** Runs the handler. What it throws or rejects with before a head answers 500, or the problem of its code. */
+  handle(): unknown
+  /** Is told what the handler of a claimed request threw, where no code of the table answers it. */
+  onError(error: unknown): void
+}
+
+const operations = new WeakMap<object, Operation>()
+
+/** The operation of a request, for its handler; undefined for requests that passed through. */
+export function operationOfNode(request: object): Operation | undefined {
+  return operations.get(request)
+}
+
+/** Carries one request of Node's server through the gate. Rejects only with what the handler of a passed one threw. */
+export async function carryNode<Request>(gate: Gate<Request>, exchange: NodeExchange<Request>): Promise<void> {
+  const { request, response } = exchange
+  const facts = factsOf(request, exchange.target)
+  const admission = gate.admit(facts, exchange.framework)
+  if (admission.action === 'refuse') return refuseUnread(request, response, admission.answer)
+  invite(gate, request, response)
+  if (admission.action === 'pass') return handlePassed(gate, exchange)
+  const left = gate.settings.run.waitMs > 0 ? signalOfLeaving(response) : undefined
+  const read = await readBody(request, admission.admitted, exchange.body)
+  if (read.status === 'aborted') return
+  if (read.status === 'refused') return refuseUnread(request, response, read.answer)
+  const currentHas = (name: string): boolean => response.hasHeader(name)
+  const decision = await admission.admitted.decide(read.body, currentHas, left)
+  const over = (): void => gate.held.give(read.heldBytes)
+  await act(gate, exchange, decision, over)
+}
+
+async function act<Request>(
+  gate: Gate<Request>,
+  exchange: NodeExchange<Request>,
+  decision: Decision,
+  over: () => void,
+): Promise<void> {
+  switch (decision.action) {
+    case 'run':
+      return handleClaimed(gate, exchange, decision.run, over)
+    case 'pass':
+      over()
+      return handlePassed(gate, exchange)
+    default:
+      over()
+      return sendAnswer(exchange.response, decision.answer)
+  }
+}
+
+async function handleClaimed<Request>(
+  gate: Gate<Request>,
+  exchange: NodeExchange<Request>,
+  run: HttpRun,
+  over: () => void,
+): Promise<void> {
+  const { request, response } = exchange
+  operations.set(request, run.operation)
+  const shelter = shelterRequest(request)
+  const captured = captureResponse(response, run, gate.held, () => {
+    over()
+    shelter.end()
+  })
+  try {
+    await exchange.handle()
+  } catch (error) {
+    if (!isRetrysafeError(error)) exchange.onError(error)
+    await captured.fail(error, () => failureAnswer(gate, factsOf(request, exchange.target), error))
+  }
+}
+
+/** Untouched: only a code of the table is answered here, anything else goes where it would have gone without us. */
+async function handlePassed<Request>(gate: Gate<Request>, exchange: NodeExchange<Request>): Promise<void> {
+  const { request, response } = exchange
+  try {
+    await exchange.handle()
+  } catch (error) {
+    if (!isRetrysafeError(error)) throw error
+    if (response.headersSent) response.destroy()
+    else sendAnswer(response, failureAnswer(gate, factsOf(request, exchange.target), error))
+  }
+}
+
+/** Aborts when the client leaves while it waits for another attempt. */
+function signalOfLeaving(response: ServerResponse): AbortSignal {
+  const controller = new AbortController()
+  response.once('close', () => controller.abort())
+  return controller.signal
+}
+
+/** A thrown code of the table answers its problem; anything else is a bare 500 that says nothing of the inside. */
+function failureAnswer<Request>(gate: Gate<Request>, facts: RequestFacts, error: unknown): Answer {
+  if (isRetrysafeError(error)) return refusal(gate.settings, facts, asRetrysafeError(error))
+  return { status: 500, headers: [['Content-Type', 'text/plain; charset=utf-8']], body: 'Internal Server Error\n' }
+}
+
+type Read =
+  | { readonly status: 'read'; readonly body: Body; readonly heldBytes: number }
+  | { readonly status: 'refused'; readonly answer: Answer }
+  | { readonly status: 'aborted' }
+
+async function readBody(request: IncomingMessage, admitted: Admitted, known: Body | undefined): Promise<Read> {
+  if (known !== undefined) return { status: 'read', body: known, heldBytes: 0 }
+  if (!hasBody(request)) return { status: 'read', body: { status: 'bytes', bytes: new Uint8Array() }, heldBytes: 0 }
+  if (request.readableDidRead || request.readableEnded) return { status: 'read', body: { status: 'gone' }, heldBytes: 0 }
+  const read = await readNodeBody(request, admitted.maxBytes, admitted.held)
+  switch (read.status) {
+    case 'bytes':
+      return { status: 'read', body: read, heldBytes: read.bytes.byteLength }
+    case 'too_large':
+      return { status: 'refused', answer: admitted.refuse('body_too_large') }
+    case 'busy':
+      return { status: 'refused', answer: admitted.refuse('busy') }
+    case 'aborted':
+      return read
+  }
+}
+
+function hasBody(request: IncomingMessage): boolean {
+  const { headers } = request
+  if (headers['transfer-encoding'] !== undefined) return true
+  if (headers['content-length'] !== undefined) return headers['content-length'] !== '0'
+  return request.httpVersionMajor >= 2
+}
+
+/** A gateway answers `Expect: 100-continue` itself, and only now: a refused upload was never invited. */
+function invite<Request>(gate: Gate<Request>, request: IncomingMessage, response: ServerResponse): void {
+  if (gate.settings.gateway && /100-continue/i.test(request.headers.expect ?? '')) response.writeContinue()
+}
+
+/** Refuses without reading the body; a long one is not awaited, so the connection ends. */
+function refuseUnread(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
+  const length = Number(request.headers['content-length'] ?? (hasBody(request) ? Number.POSITIVE_INFINITY : 0))
+  if (length > longestDrainBytes && request.httpVersionMajor < 2) response.setHeader('Connection', 'close')
+  sendAnswer(response, answer)
+}
+
+const longestDrainBytes = 64 * 1024
+
+/**
+ * The body was put back, and must survive the client: when its connection breaks, Node destroys the request with an
+ * error, which waits here until the work is over. A plain `destroy()` is the stream's own end and goes through.
+ */
+function shelterRequest(request: IncomingMessage): { end(): void } {
+  const { destroy } = request
+  let broken: Error | undefined
+  request.destroy = (error) => {
+    if (error === undefined || error === null) return destroy.call(request)
+    broken = error
+    return request
+  }
+  return {
+    end() {
+      request.destroy = destroy
+      if (broken !== undefined) request.destroy(broken)
+    },
+  }
+}
+
+function factsOf(request: IncomingMessage, target: string | undefined): RequestFacts {
+  return {
+    method: request.method ?? '',
+    target: target ?? request.url ?? '',
+    header: (name) => fieldLines(request, name),
+  }
+}
+
+/** Every line of a header: `headers` joins or drops repeated ones. */
+function fieldLines(request: IncomingMessage, lowerCaseName: string): readonly string[] {
+  if (request.headers[lowerCaseName] === undefined) return []
+  const lines: string[] = []
+  const { rawHeaders } = request
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? ''
+    if (name.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName) lines.push(rawHeaders[at + 1] ?? '')
+  }
+  return lines
+}

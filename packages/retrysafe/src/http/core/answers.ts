@@ -1,0 +1,48 @@
+import { isRetrysafeError, RetrysafeError } from '../../contract/index.js'
+import { responseNotStored } from '../../engine/index.js'
+import type { Answer, RequestFacts } from './facts.js'
+import { type HeaderList, replayHeaders } from '../headers.js'
+import type { HttpSettings } from './options.js'
+import { problemOf } from '../problem.js'
+import { decodeResponse } from '../stored-response.js'
+
+/** The stored response as this request may see it. */
+export function replayAnswer<Request>(
+  settings: HttpSettings<Request>,
+  facts: RequestFacts,
+  key: string,
+  stored: { readonly kind: string; readonly response: unknown },
+  currentHas: (lowerCaseName: string) => boolean,
+): Answer {
+  if (stored.kind === 'not_stored') throw responseNotStored(key)
+  if (stored.kind !== 'http' || !(stored.response instanceof Uint8Array))
+    throw new RetrysafeError('mismatch', `The key was used for an operation of another kind (${stored.kind}).`, { key })
+  const response = decodeResponse(stored.response)
+  const origin = facts.header('origin')[0]
+  const { replayHeader } = settings
+  const headers = replayHeaders(response, { has: currentHas }, origin, replayHeader || 'Idempotent-Replayed')
+  return { ...response, headers: replayHeader === false ? headers.slice(0, -1) : headers }
+}
+
+/** The problem of an error, readable to scripts of the origins that were allowed. */
+export function refusal<Request>(settings: HttpSettings<Request>, facts: RequestFacts, error: RetrysafeError): Answer {
+  const { random } = settings.engine.settings
+  const problem = problemOf(error, { documentation: settings.documentation, random })
+  const origin = facts.header('origin')[0]
+  if (origin === undefined || settings.corsOrigins.length === 0) return problem
+  const allowed = settings.corsOrigins.includes('*') ? '*' : settings.corsOrigins.find((known) => known === origin)
+  if (allowed === undefined) return problem
+  const cors: HeaderList = [
+    ['Access-Control-Allow-Origin', allowed],
+    ['Access-Control-Expose-Headers', 'Retry-After, Idempotent-Replayed'],
+    ['Vary', 'Origin'],
+  ]
+  return { ...problem, headers: [...problem.headers, ...cors] }
+}
+
+/** What a store or a user's function threw, with a code of the table. */
+export function asRetrysafeError(error: unknown): RetrysafeError {
+  if (isRetrysafeError(error)) return error
+  return new RetrysafeError('store_unavailable', 'The idempotency store did not answer. Nothing was run.', { cause: error })
+}
+

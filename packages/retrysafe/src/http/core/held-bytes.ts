@@ -1,0 +1,20 @@
+/** Counts the bytes that all requests of a process hold, so that many large ones cannot exhaust its memory. */
+export interface HeldBytes {
+  /** False where there is no room; then nothing was counted. */
+  take(bytes: number): boolean
+  give(bytes: number): void
+}
+
+export function createHeldBytes(maxBytes: number): HeldBytes {
+  let held = 0
+  return {
+    take(bytes) {
+      if (held + bytes > maxBytes) return false
+      held += bytes
+      return true
+    },
+    give(bytes) {
+      held -= bytes
+    },
+  }
+}

@@ -1,0 +1,133 @@
+import { isRetrysafeError, RetrysafeError, type StoredValue } from '../../contract/index.js'
+import {
+  type Attempt,
+  createOperation,
+  type Entry,
+  findWinner,
+  notStored,
+  type Operation,
+  type Packed,
+  packOr,
+} from '../../engine/index.js'
+import { asRetrysafeError, refusal, replayAnswer } from './answers.js'
+import type { Answer, RequestFacts } from './facts.js'
+import { storableHeaders } from '../headers.js'
+import type { HttpSettings, ResponseHead } from './options.js'
+import { judgeResponse, type Verdict } from '../response-policy.js'
+import { encodeResponse } from '../stored-response.js'
+
+/** How a response ended, as the carrier saw it. */
+export type Ending =
+  /** Whole, with its bytes, or without them where they were too many to keep. */
+  | { readonly type: 'whole'; readonly head: WholeHead; readonly body: Uint8Array | undefined }
+  /** It broke off after its head. */
+  | { readonly type: 'cut'; readonly head: WholeHead }
+  /** The work threw before a head. */
+  | { readonly type: 'failed'; readonly error: unknown }
+
+export interface WholeHead extends ResponseHead {
+  readonly statusText?: string | undefined
+}
+
+export type Settlement =
+  /** Send (the rest of) the response. */
+  | { readonly action: 'send' }
+  /** The lease was lost: send this instead, or cut the connection where the head is out already. */
+  | { readonly action: 'replace'; readonly answer: Answer }
+
+/** One request that does the work. */
+export interface HttpRun {
+  readonly operation: Operation
+  /** Bytes of a response that are kept. */
+  readonly maxStoredBytes: number
+  /** Ends the claim by what came of the work; the carrier sends the end of the response only afterwards. */
+  settle(ending: Ending, clientLeft: boolean): Promise<Settlement>
+}
+
+const send: Settlement = { action: 'send' }
+
+export function createHttpRun<Request>(
+  settings: HttpSettings<Request>,
+  facts: RequestFacts,
+  entry: Entry,
+  attempt: Attempt,
+  currentHas: (lowerCaseName: string) => boolean,
+): HttpRun {
+  const { engine } = settings
+  const { storeKey, attempt: number } = attempt.claim
+
+  async function settle(ending: Ending, clientLeft: boolean): Promise<Settlement> {
+    if (ending.type === 'failed') {
+      engine.settings.observe({ type: 'failed', storeKey, attempt: number, error: ending.error })
+      return end(judgeFailure(settings, ending.error, clientLeft))
+    }
+    const verdict = judge(ending.head, clientLeft)
+    if (verdict !== 'store') return end(verdict)
+    const settled = await attempt.complete(ending.type === 'cut' ? notStored : pack(ending.head, ending.body))
+    return settled.status === 'lost' ? replaceByWinner(settled.error) : send
+  }
+
+  function judge(head: WholeHead, clientLeft: boolean): Verdict {
+    const retryAfter = head.headers.some(([name]) => name.toLowerCase() === 'retry-after')
+    const { remember, notApplied } = settings
+    const response = { status: head.status, retryAfter }
+    const judged = judgeResponse(response, {
+      remember: typeof remember === 'function' ? (seen) => remember({ ...head, ...seen }) : remember,
+      afterCrash: entry.run.afterCrash,
+      notApplied: notApplied === undefined ? undefined : () => notApplied(head),
+    })
+    // A server error that nobody waited for may be the abort's own doing: what was done by then is not known.
+    return judged === 'release' && clientLeft && head.status >= 500 ? 'leave' : judged
+  }
+
+  function pack(head: WholeHead, body: Uint8Array | undefined): Packed {
+    return packOr(engine, attempt, () => {
+      if (body === undefined || body.byteLength > settings.maxStoredBytes)
+        throw new RetrysafeError('value_too_large', `The response has more than ${settings.maxStoredBytes} bytes (maxStoredBytes).`)
+      const { status, statusText } = head
+      const headers = storableHeaders(head.headers)
+      const response = encodeResponse({ status, statusText, headers, origin: facts.header('origin')[0], body })
+      return { kind: 'http', response }
+    })
+  }
+
+  /** Ends the claim without a response. If that is not answered, its lease ends it. */
+  async function end(verdict: Exclude<Verdict, 'store'>): Promise<Settlement> {
+    try {
+      if (verdict === 'uncertain') await attempt.giveUp()
+      else if (verdict === 'release' && attempt.mayRelease) await attempt.release()
+      else attempt.leave()
+    } catch (error) {
+      engine.settings.observe({ type: 'failed', storeKey, attempt: number, error })
+    }
+    return send
+  }
+
+  async function replaceByWinner(lost: unknown): Promise<Settlement> {
+    const winner = await findWinner(engine, attempt)
+    return { action: 'replace', answer: winnerAnswer(lost, winner) }
+  }
+
+  function winnerAnswer(lost: unknown, winner: { kind: string; response: StoredValue } | undefined): Answer {
+    try {
+      if (winner !== undefined) return replayAnswer(settings, facts, entry.key, winner, currentHas)
+      return refusal(settings, facts, asRetrysafeError(lost))
+    } catch (error) {
+      return refusal(settings, facts, asRetrysafeError(error))
+    }
+  }
+
+  return { operation: createOperation(engine, attempt, entry.key), maxStoredBytes: settings.maxStoredBytes, settle }
+}
+
+/** What a throw before the head means for the claim. */
+function judgeFailure<Request>(
+  settings: HttpSettings<Request>,
+  error: unknown,
+  clientLeft: boolean,
+): Exclude<Verdict, 'store'> {
+  if (isRetrysafeError(error, 'upstream_unreachable')) return 'release' // not one byte was sent
+  if (isRetrysafeError(error, 'upstream_cut', 'upstream_timeout')) return 'leave' // unknown, as after a crash
+  if (clientLeft) return 'leave'
+  return settings.run.afterCrash === 'uncertain' ? 'uncertain' : 'release'
+}
