@@ -20,7 +20,7 @@ export const neverReplayed: readonly string[] = [
   ...['traceparent', 'tracestate', 'traceresponse', 'baggage', 'b3', 'x-b3-*', 'sentry-trace', 'uber-trace-id'],
   ...['x-trace-id', 'trace-id', 'x-span-id', 'x-cloud-trace-context', 'x-amzn-trace-id', 'x-datadog-*'],
   // Names of one request. A replay under the first one's name would lead a search in the logs astray.
-  ...['x-request-id', 'request-id', 'x-requestid', 'x-correlation-id', 'correlation-id', 'x-transaction-id'],
+  ...['x-request-id', 'request-id', 'x-requestid', 'x-correlation-id', 'correlation-id'],
   ...['x-amzn-requestid', 'x-amz-request-id', 'x-amz-id-2', 'x-amz-cf-id', 'apigw-requestid', 'x-amz-apigw-id'],
   ...['x-ms-request-id', 'x-ms-correlation-request-id', 'apim-request-id', 'x-azure-ref', 'x-github-request-id'],
   ...['cf-ray', 'x-vercel-id', 'fly-request-id', 'x-railway-request-id', 'x-nf-request-id', 'x-kong-request-id'],

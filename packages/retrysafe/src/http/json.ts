@@ -1,9 +1,8 @@
 /* Request bodies in JSON, told apart by what they say and not by how they are spelt. */
 import { maxJsonDepth } from '../contract/index.js'
-import { canonicalNumber, canonicalValue, isPlainObject } from '../engine/canonical.js'
-
-/** Larger bodies count byte by byte: their canonical text and its pieces would take many times their size. */
-const maxCanonicalBytes = 64 * 1024 * 1024
+import { canonicalValue, isPlainObject } from '../engine/canonical.js'
+import { inOrder, sortMembers } from './json-members.js'
+import { isDigit, isQuote, openScan, put, readNumber, readString, readWord, type Scan, skipSpace } from './json-scan.js'
 
 /**
  * The canonical text of strict JSON, or undefined where it is not strict: then the body counts byte by byte. Strict is
@@ -11,31 +10,35 @@ const maxCanonicalBytes = 64 * 1024 * 1024
  * member names after unescaping, no lone surrogates (which no UTF-8 could hold) and up to 1,000 levels.
  *
  * Members stand in the order of their code units, numbers are exact decimals and never go through a double, strings are
- * escaped as `JSON.stringify` does, and there is no white space.
+ * escaped as `JSON.stringify` does, and there is no white space. The time is linear but for the sorting of members;
+ * a body that would have to be moved about too often, by hundreds of unsorted levels around much, counts as not strict.
  */
 export function canonicalJson(bytes: Uint8Array): string | undefined {
-  const text = bytes.length > maxCanonicalBytes ? undefined : decode(bytes)
-  if (text === undefined) return undefined
-  const scan: Scan = { text, at: 0 }
-  const open: Container[] = []
+  const canonical = canonicalJsonBytes(bytes)
+  return canonical === undefined ? undefined : new TextDecoder().decode(canonical)
+}
+
+/** `canonicalJson` as UTF-8, without the detour. */
+export function canonicalJsonBytes(bytes: Uint8Array): Uint8Array | undefined {
+  if (!isUtf8(bytes)) return undefined
+  const scan = openScan(bytes)
   for (;;) {
     skipSpace(scan)
-    let done = beginsContainer(scan) ? enter(scan, open) : readScalar(scan)
-    if (done === entered) continue
+    const read = readValue(scan)
+    if (read === 'wrong') return undefined
+    if (read === 'entered') continue
     for (;;) {
-      if (done === undefined) return undefined
       skipSpace(scan)
-      const parent = open[open.length - 1]
-      if (parent === undefined) return scan.at === text.length ? done : undefined
-      parent.texts.push(done)
-      const unit = text.charCodeAt(scan.at++)
+      const depth = scan.open.length
+      if (depth === 0) return scan.at === bytes.length ? scan.out.subarray(0, scan.size) : undefined
+      const isObject = scan.open[depth - 1] !== anArray
+      const unit = bytes[scan.at++]
       if (unit === comma) {
-        if (parent.names !== undefined && !readName(scan, parent.names)) return undefined
+        put(scan, comma)
+        if (isObject && !readName(scan)) return undefined
         break
       }
-      if (unit !== (parent.names === undefined ? closeBracket : closeBrace)) return undefined
-      open.pop()
-      done = close(parent)
+      if (unit !== (isObject ? closeBrace : closeBracket) || !close(scan, isObject)) return undefined
     }
   }
 }
@@ -49,22 +52,6 @@ export function canonicalParsed(value: unknown): string | undefined {
   return isExactJson(value, 0) ? canonicalValue(value) : undefined
 }
 
-interface Scan {
-  readonly text: string
-  at: number
-}
-
-interface Container {
-  /** Undefined for an array. */
-  readonly names: string[] | undefined
-  readonly texts: string[]
-}
-
-/** Not a text that any value has: a container was opened, and its first value comes next. */
-const entered = 'entered'
-
-const quote = 0x22
-const backslash = 0x5c
 const comma = 0x2c
 const colon = 0x3a
 const openBracket = 0x5b
@@ -72,158 +59,69 @@ const closeBracket = 0x5d
 const openBrace = 0x7b
 const closeBrace = 0x7d
 
-function decode(bytes: Uint8Array): string | undefined {
+/** Stands in `open` for a container whose members have no names. */
+const anArray = -1
+
+function isUtf8(bytes: Uint8Array): boolean {
   try {
-    // With ignoreBOM a byte order mark stays in the text, where the grammar has no place for it.
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    // With ignoreBOM a byte order mark stays, and the grammar has no place for it.
+    new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    return true
   } catch {
-    return undefined
+    return false
   }
 }
 
-function skipSpace(scan: Scan): void {
-  for (;;) {
-    const unit = scan.text.charCodeAt(scan.at)
-    if (unit !== 0x20 && unit !== 0x0a && unit !== 0x0d && unit !== 0x09) return
+type Read = 'done' | 'entered' | 'wrong'
+
+function readValue(scan: Scan): Read {
+  const unit = scan.bytes[scan.at] ?? 0
+  if (unit === openBrace || unit === openBracket) return enter(scan, unit === openBrace)
+  const isRead = isQuote(unit) ? readString(scan) : unit === 0x2d || isDigit(unit) ? readNumber(scan) : readWord(scan)
+  return isRead ? 'done' : 'wrong'
+}
+
+/** Opens a container and reads its first name, or takes it whole where it is empty. */
+function enter(scan: Scan, isObject: boolean): Read {
+  if (scan.open.length >= maxJsonDepth) return 'wrong'
+  put(scan, isObject ? openBrace : openBracket)
+  scan.at++
+  skipSpace(scan)
+  const closing = isObject ? closeBrace : closeBracket
+  if (scan.bytes[scan.at] === closing) {
+    put(scan, closing)
     scan.at++
+    return 'done'
   }
+  scan.open.push(isObject ? scan.marks.length : anArray)
+  if (!isObject) return 'entered'
+  scan.disorder.push(false)
+  return readName(scan) ? 'entered' : 'wrong'
 }
 
-function beginsContainer(scan: Scan): boolean {
-  const unit = scan.text.charCodeAt(scan.at)
-  return unit === openBrace || unit === openBracket
-}
-
-/** Opens a container and reads its first name, or gives its text where it is empty. */
-function enter(scan: Scan, open: Container[]): string | undefined {
-  if (open.length >= maxJsonDepth) return undefined
-  const isObject = scan.text.charCodeAt(scan.at++) === openBrace
+function readName(scan: Scan): boolean {
+  const { bytes, marks, disorder } = scan
   skipSpace(scan)
-  if (scan.text.charCodeAt(scan.at) === (isObject ? closeBrace : closeBracket)) {
-    scan.at++
-    return isObject ? '{}' : '[]'
-  }
-  const container: Container = { names: isObject ? [] : undefined, texts: [] }
-  open.push(container)
-  return container.names === undefined || readName(scan, container.names) ? entered : undefined
-}
-
-function readName(scan: Scan, names: string[]): boolean {
+  const start = scan.size
+  if (!isQuote(bytes[scan.at] ?? 0) || !readString(scan)) return false
+  marks.push(start, scan.size)
+  const isFirst = marks.length - 2 === scan.open[scan.open.length - 1]
+  if (!isFirst && !inOrder(scan, marks.length - 4, marks.length - 2)) disorder[disorder.length - 1] = true
   skipSpace(scan)
-  const token = scan.text.charCodeAt(scan.at) === quote ? readString(scan) : undefined
-  if (token === undefined) return false
-  names.push(token)
-  skipSpace(scan)
-  return scan.text.charCodeAt(scan.at++) === colon
+  put(scan, colon)
+  return bytes[scan.at++] === colon
 }
 
-/** The text of a whole container, or undefined where a name is there twice. */
-function close(container: Container): string | undefined {
-  const { names, texts } = container
-  if (names === undefined) return `[${texts.join(',')}]`
-  const order = sortedOrder(names)
-  if (order === undefined) return undefined
-  return `{${order.map((index) => `${names[index]}:${texts[index]}`).join(',')}}`
-}
-
-/** The indices of the names in the order of their code units; undefined where two are equal. */
-function sortedOrder(names: readonly string[]): number[] | undefined {
-  // Names are canonical tokens: an escape in one must not decide the order, so those are compared as what they mean.
-  const keys = names.map((name) => (name.includes('\\') ? (JSON.parse(name) as string) : name.slice(1, -1)))
-  const order = keys.map((_, index) => index)
-  let isSorted = true
-  for (let index = 1; index < keys.length && isSorted; index++) isSorted = less(keys, index - 1, index)
-  if (isSorted) return order
-  order.sort((a, b) => (less(keys, a, b) ? -1 : 1))
-  for (let index = 1; index < order.length; index++)
-    if (!less(keys, order[index - 1] ?? 0, order[index] ?? 0)) return undefined
-  return order
-}
-
-function less(keys: readonly string[], a: number, b: number): boolean {
-  return (keys[a] ?? '') < (keys[b] ?? '')
-}
-
-function readScalar(scan: Scan): string | undefined {
-  const unit = scan.text.charCodeAt(scan.at)
-  if (unit === quote) return readString(scan)
-  if (unit === 0x2d || isDigit(unit)) return readNumber(scan)
-  for (const word of ['true', 'false', 'null']) {
-    if (!scan.text.startsWith(word, scan.at)) continue
-    scan.at += word.length
-    return word
+function close(scan: Scan, isObject: boolean): boolean {
+  const from = scan.open.pop() ?? anArray
+  if (!isObject) {
+    put(scan, closeBracket)
+    return true
   }
-  return undefined
-}
-
-function readString(scan: Scan): string | undefined {
-  const { text } = scan
-  const from = scan.at
-  let escaped = false
-  for (let at = from + 1; ; at++) {
-    const unit = text.charCodeAt(at)
-    if (unit === quote) {
-      scan.at = at + 1
-      const token = text.slice(from, at + 1)
-      return escaped ? respell(token) : token
-    }
-    if (unit === backslash) {
-      escaped = true
-      at++
-    } else if (!(unit >= 0x20)) return undefined // a control character, or the end of the text (NaN)
-  }
-}
-
-/** The one way in which a string with escapes is written. */
-function respell(token: string): string | undefined {
-  try {
-    const value = JSON.parse(token) as string
-    return value.isWellFormed() ? JSON.stringify(value) : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function readNumber(scan: Scan): string | undefined {
-  const { text } = scan
-  const from = scan.at
-  let at = from
-  if (text.charCodeAt(at) === 0x2d) at++
-  const whole = at
-  at = skipDigits(text, at)
-  if (at === whole || (text.charCodeAt(whole) === 0x30 && at > whole + 1)) return undefined
-  const isPlain = text.charCodeAt(at - 1) !== 0x30
-  const end = skipFraction(text, at)
-  if (end === undefined) return undefined
-  scan.at = end
-  const token = text.slice(from, end)
-  return isPlain && end === at ? token : canonicalNumber(token)
-}
-
-/** Past the fraction and the exponent that may follow an integer. */
-function skipFraction(text: string, from: number): number | undefined {
-  let at = from
-  if (text.charCodeAt(at) === 0x2e) {
-    const fraction = at + 1
-    at = skipDigits(text, fraction)
-    if (at === fraction) return undefined
-  }
-  if ((text.charCodeAt(at) | 0x20) !== 0x65) return at
-  at++
-  const sign = text.charCodeAt(at)
-  if (sign === 0x2b || sign === 0x2d) at++
-  const end = skipDigits(text, at)
-  return end === at ? undefined : end
-}
-
-function skipDigits(text: string, from: number): number {
-  let at = from
-  while (isDigit(text.charCodeAt(at))) at++
-  return at
-}
-
-function isDigit(unit: number): boolean {
-  return unit >= 0x30 && unit <= 0x39
+  if (scan.disorder.pop() === true && !sortMembers(scan, from)) return false
+  scan.marks.length = from
+  put(scan, closeBrace)
+  return true
 }
 
 function isExactJson(value: unknown, depth: number): boolean {

@@ -9,17 +9,17 @@ export interface Advice {
   /** Whether the same request with the same key may be sent again. */
   readonly retrySameKey: boolean
   /** Whether sending the operation under a new key is sure not to do it twice. */
-  readonly newKey: 'safe' | 'unsafe'
+  readonly newKey: boolean
   /** Whether `Retry-After` is sent. */
   readonly retryAfter: boolean
   /** Stands instead of the error's message where that may speak of what is behind the server. */
   readonly detail?: string
 }
 
-const wrongRequest = { retrySameKey: false, newKey: 'safe', retryAfter: false } as const
-const settled = { retrySameKey: false, newKey: 'unsafe', retryAfter: false } as const
-const laterSameKey = { retrySameKey: true, newKey: 'unsafe', retryAfter: true } as const
-const anytimeSameKey = { retrySameKey: true, newKey: 'unsafe', retryAfter: false } as const
+const wrongRequest = { retrySameKey: false, newKey: true, retryAfter: false } as const
+const settled = { retrySameKey: false, newKey: false, retryAfter: false } as const
+const laterSameKey = { retrySameKey: true, newKey: false, retryAfter: true } as const
+const anytimeSameKey = { retrySameKey: true, newKey: false, retryAfter: false } as const
 
 /** What every code means over HTTP. */
 export const advice: Readonly<Record<ErrorCode, Advice>> = {
@@ -57,7 +57,7 @@ export const advice: Readonly<Record<ErrorCode, Advice>> = {
     detail: 'The server holds too much at once. Nothing was run. Send the same request again with the same key.',
   },
   upstream_unreachable: {
-    ...{ status: 502, title: 'The upstream could not be reached', retrySameKey: true, newKey: 'safe' },
+    ...{ status: 502, title: 'The upstream could not be reached', retrySameKey: true, newKey: true },
     retryAfter: false,
     detail: 'The upstream could not be reached and got nothing of the request. Nothing was run.',
   },
@@ -95,18 +95,17 @@ export interface Problem {
 }
 
 export interface ProblemOptions {
-  /** The page that documents the refusals; the code is added as its fragment. Default: the package's own page. */
+  /** The page that documents the refusals; the code is added as its fragment. Default: `urn:retrysafe:error:CODE`. */
   documentation?: string | undefined
   /** Source of the jitter. Default `Math.random`. */
   random?: Random | undefined
 }
 
-const ownPage = 'https://www.npmjs.com/package/retrysafe'
 const usualRetryMs = 1000
 
 /**
  * The refusal as RFC 9457 `application/problem+json`, never to be cached: `type`, `title`, `status`, `detail`, `code`,
- * `retrySameKey`, `newKey` (`safe` or `unsafe`), and where they apply `retryAfterMs` and `expiresAt`. The
+ * `retrySameKey`, `newKey` (whether a new key is safe), and where they apply `retryAfterMs` and `expiresAt`. The
  * `Retry-After` header says when at the earliest, the jittered `retryAfterMs` keeps many clients from coming at once.
  * It holds no payload, no credential and not the key.
  */
@@ -114,7 +113,7 @@ export function problemOf(error: RetrysafeError, options: ProblemOptions = {}): 
   const { status, title, retrySameKey, newKey, retryAfter, detail } = Object.hasOwn(advice, error.code)
     ? advice[error.code]
     : unknownCode
-  const { documentation = ownPage, random = Math.random } = options
+  const { documentation, random = Math.random } = options
   const waitMs = Math.max(error.retryAfterMs ?? usualRetryMs, 0)
   const headers: [string, string][] = [
     ['Content-Type', 'application/problem+json'],
@@ -122,7 +121,7 @@ export function problemOf(error: RetrysafeError, options: ProblemOptions = {}): 
   ]
   if (retryAfter) headers.push(['Retry-After', String(Math.max(Math.ceil(waitMs / 1000), 1))])
   const body = JSON.stringify({
-    type: documentation.includes('#') ? documentation : `${documentation}#${error.code}`,
+    type: typeOf(error.code, documentation),
     title,
     status,
     detail: detail ?? error.message,
@@ -134,4 +133,10 @@ export function problemOf(error: RetrysafeError, options: ProblemOptions = {}): 
     ...(error.expiresAt === undefined ? {} : { expiresAt: error.expiresAt.toISOString() }),
   })
   return { status, headers, body }
+}
+
+/** A name and no address by default: nothing that a client may look up in vain. */
+function typeOf(code: string, documentation: string | undefined): string {
+  if (documentation === undefined) return `urn:retrysafe:error:${code}`
+  return documentation.includes('#') ? documentation : `${documentation}#${code}`
 }

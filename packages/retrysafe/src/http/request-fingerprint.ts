@@ -1,7 +1,7 @@
 /* What must be equal on a retry, of a request. */
 import { isBytes } from '../contract/index.js'
 import { fingerprintOfParts } from '../engine/fingerprint.js'
-import { canonicalJson, canonicalParsed } from './json.js'
+import { canonicalJsonBytes, canonicalParsed } from './json.js'
 import { canonicalMultipart } from './multipart.js'
 
 export type RequestBody =
@@ -48,7 +48,7 @@ function readBody(body: RequestBody, mediaType: string, contentType: string | un
 
 function readBytes(bytes: Uint8Array, mediaType: string, contentType: string | undefined): Body {
   if (isJson(mediaType)) {
-    const json = canonicalJson(bytes)
+    const json = canonicalJsonBytes(bytes)
     if (json !== undefined) return { form: 'json', content: json }
   } else if (mediaType.startsWith('multipart/')) {
     const multipart = canonicalMultipart(bytes, contentType ?? '')

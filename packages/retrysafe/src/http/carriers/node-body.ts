@@ -12,10 +12,24 @@ export type NodeBody =
  * Reads the whole body and puts it back, so that whoever reads the request next finds it as if nobody had. Bytes are
  * counted in `held` and stay counted: the caller gives them back when the request is over.
  */
-export function readNodeBody(request: IncomingMessage, maxBytes: number, held: HeldBytes): Promise<NodeBody> {
-  // Nothing is to come and nothing is there: a listener alone would end the stream before its reader is there.
-  if (isWhole(request) && request.readableLength === 0)
-    return Promise.resolve({ status: 'bytes', bytes: Buffer.alloc(0) })
+export async function readNodeBody(request: IncomingMessage, maxBytes: number, held: HeldBytes): Promise<NodeBody> {
+  // A short body came with its head and is parsed by the end of this turn.
+  await undefined
+  return isWhole(request) ? readWhole(request, maxBytes, held) : readAsItComes(request, maxBytes, held)
+}
+
+function readWhole(request: IncomingMessage, maxBytes: number, held: HeldBytes): NodeBody {
+  const bytes = request.readableLength
+  // Nothing is to come and nothing is there: a read would end the stream before its reader is there.
+  if (bytes === 0) return { status: 'bytes', bytes: Buffer.alloc(0) }
+  if (bytes > maxBytes) return { status: 'too_large' }
+  if (!held.take(bytes)) return { status: 'busy' }
+  const whole: Buffer = request.read()
+  request.unshift(whole)
+  return { status: 'bytes', bytes: whole }
+}
+
+function readAsItComes(request: IncomingMessage, maxBytes: number, held: HeldBytes): Promise<NodeBody> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let bytes = 0
@@ -34,19 +48,21 @@ export function readNodeBody(request: IncomingMessage, maxBytes: number, held: H
       while (request.readableLength > 0) {
         const chunk: Buffer | null = request.read()
         if (chunk === null) break
-        if (bytes + chunk.byteLength > maxBytes) return end({ status: 'too_large' })
-        if (!held.take(chunk.byteLength)) return end({ status: 'busy' })
+        const isTooLarge = bytes + chunk.byteLength > maxBytes
+        if (isTooLarge || !held.take(chunk.byteLength)) {
+          end({ status: isTooLarge ? 'too_large' : 'busy' })
+          return
+        }
         bytes += chunk.byteLength
         chunks.push(chunk)
       }
-      if (isWhole(request)) return putBack()
+      if (isWhole(request)) putBack()
       // Asks for more; with nothing buffered and more to come this never ends the stream.
-      request.read(0)
+      else request.read(0)
     }
 
     function putBack(): void {
-      const [first] = chunks
-      const whole = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)
+      const whole = Buffer.concat(chunks)
       if (whole.byteLength > 0) request.unshift(whole)
       end({ status: 'bytes', bytes: whole })
     }
@@ -63,7 +79,6 @@ export function readNodeBody(request: IncomingMessage, maxBytes: number, held: H
     request.on('close', onAbort)
     request.on('end', onEnd)
     request.on('readable', onReadable)
-    if (isWhole(request)) onReadable()
   })
 }
 

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isRetrysafeError } from '../../contract/index.js'
 import type { Operation } from '../../engine/index.js'
 import { asRetrysafeError, refusal } from '../core/answers.js'
 import type { Answer, RequestFacts } from '../core/facts.js'
 import type { Admitted, Body, Decision, Gate } from '../core/gate.js'
 import type { HttpRun } from '../core/http-run.js'
-import { isRetrysafeError } from '../../contract/index.js'
 import { readNodeBody } from './node-body.js'
-import { captureResponse, sendAnswer } from './node-response.js'
+import { captureResponse } from './node-capture.js'
+import { sendAnswer } from './node-response.js'
 
 /** What the carrier needs to know of a framework. */
 export interface NodeExchange<Request> {
@@ -24,11 +25,15 @@ export interface NodeExchange<Request> {
   onError(error: unknown): void
 }
 
-const operations = new WeakMap<object, Operation>()
+/**
+ * Where a request keeps its operation. Not a WeakMap: with an entry a request, V8's young collections keep all that the
+ * requests refer to until the next full one.
+ */
+const operationKey = Symbol.for('retrysafe.operation')
 
 /** The operation of a request, for its handler; undefined for requests that passed through. */
 export function operationOfNode(request: object): Operation | undefined {
-  return operations.get(request)
+  return (request as { [operationKey]?: Operation })[operationKey]
 }
 
 /** Carries one request of Node's server through the gate. Rejects only with what the handler of a passed one threw. */
@@ -74,7 +79,7 @@ async function handleClaimed<Request>(
   over: () => void,
 ): Promise<void> {
   const { request, response } = exchange
-  operations.set(request, run.operation)
+  Object.assign(request, { [operationKey]: run.operation })
   const shelter = shelterRequest(request)
   const captured = captureResponse(response, run, gate.held, () => {
     over()
@@ -121,7 +126,8 @@ type Read =
 async function readBody(request: IncomingMessage, admitted: Admitted, known: Body | undefined): Promise<Read> {
   if (known !== undefined) return { status: 'read', body: known, heldBytes: 0 }
   if (!hasBody(request)) return { status: 'read', body: { status: 'bytes', bytes: new Uint8Array() }, heldBytes: 0 }
-  if (request.readableDidRead || request.readableEnded) return { status: 'read', body: { status: 'gone' }, heldBytes: 0 }
+  if (request.readableDidRead || request.readableEnded)
+    return { status: 'read', body: { status: 'gone' }, heldBytes: 0 }
   const read = await readNodeBody(request, admitted.maxBytes, admitted.held)
   switch (read.status) {
     case 'bytes':
@@ -191,7 +197,8 @@ function fieldLines(request: IncomingMessage, lowerCaseName: string): readonly s
   const { rawHeaders } = request
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? ''
-    if (name.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName) lines.push(rawHeaders[at + 1] ?? '')
+    if (name.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName)
+      lines.push(rawHeaders[at + 1] ?? '')
   }
   return lines
 }

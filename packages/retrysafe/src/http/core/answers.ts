@@ -1,10 +1,10 @@
 import { isRetrysafeError, RetrysafeError } from '../../contract/index.js'
 import { responseNotStored } from '../../engine/index.js'
-import type { Answer, RequestFacts } from './facts.js'
 import { type HeaderList, replayHeaders } from '../headers.js'
-import type { HttpSettings } from './options.js'
 import { problemOf } from '../problem.js'
 import { decodeResponse } from '../stored-response.js'
+import type { Answer, RequestFacts } from './facts.js'
+import type { HttpSettings } from './options.js'
 
 /** The stored response as this request may see it. */
 export function replayAnswer<Request>(
@@ -43,6 +43,7 @@ export function refusal<Request>(settings: HttpSettings<Request>, facts: Request
 /** What a store or a user's function threw, with a code of the table. */
 export function asRetrysafeError(error: unknown): RetrysafeError {
   if (isRetrysafeError(error)) return error
-  return new RetrysafeError('store_unavailable', 'The idempotency store did not answer. Nothing was run.', { cause: error })
+  return new RetrysafeError('store_unavailable', 'The idempotency store did not answer. Nothing was run.', {
+    cause: error,
+  })
 }
-

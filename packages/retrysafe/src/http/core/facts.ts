@@ -16,4 +16,3 @@ export interface Answer {
   readonly headers: HeaderList
   readonly body: Uint8Array | string
 }
-

@@ -4,14 +4,14 @@
  */
 import { isRetrysafeError, RetrysafeError, storeKey } from '../../contract/index.js'
 import { type Entered, type Entry, fingerprintOf, start } from '../../engine/index.js'
-import { asRetrysafeError, refusal, replayAnswer } from './answers.js'
 import { credentialScope, tokenExpiresAt } from '../credentials.js'
+import { readIdempotencyKey } from '../idempotency-key.js'
+import { requestFingerprint } from '../request-fingerprint.js'
+import { asRetrysafeError, refusal, replayAnswer } from './answers.js'
 import type { Answer, RequestFacts } from './facts.js'
 import { createHeldBytes, type HeldBytes } from './held-bytes.js'
 import { createHttpRun, type HttpRun } from './http-run.js'
-import { readIdempotencyKey } from '../idempotency-key.js'
 import { type HttpOptions, type HttpSettings, readHttpSettings } from './options.js'
-import { requestFingerprint } from '../request-fingerprint.js'
 
 /** The body as the carrier found it. */
 export type Body =
@@ -120,7 +120,10 @@ function readKey(lines: readonly string[]): string {
   const read = readIdempotencyKey(lines)
   if (read.status === 'key') return read.key
   if (read.status === 'invalid') throw new RetrysafeError('invalid_key', read.reason)
-  throw new RetrysafeError('invalid_key', 'This operation requires an Idempotency-Key header. Send one that is unique to the operation, such as a UUID, and the same one on every retry.')
+  throw new RetrysafeError(
+    'invalid_key',
+    'This operation requires an Idempotency-Key header. Send one that is unique to the operation, such as a UUID, and the same one on every retry.',
+  )
 }
 
 function readScope<Request>(
@@ -132,14 +135,20 @@ function readScope<Request>(
   if (settings.scope !== undefined) {
     const scope: unknown = ask('scope', settings.scope, request)
     if (typeof scope === 'string' && scope !== '') return scope
-    throw new RetrysafeError('scope_required', 'The scope option gave no scope for this request: it must give a non-empty string, such as the tenant.')
+    throw new RetrysafeError(
+      'scope_required',
+      'The scope option gave no scope for this request: it must give a non-empty string, such as the tenant.',
+    )
   }
   const { allowAnonymous, authenticated } = settings
   const found = credentialScope((name) => facts.header(name), { allowAnonymous, authenticated })
   if (found.status === 'required') throw new RetrysafeError('scope_required', found.reason)
-  const endsInMs = (tokenExpiresAt((name) => facts.header(name)) ?? Number.POSITIVE_INFINITY) - settings.engine.settings.clock.now()
+  const endsInMs =
+    (tokenExpiresAt((name) => facts.header(name)) ?? Number.POSITIVE_INFINITY) - settings.engine.settings.clock.now()
   if (endsInMs < settings.run.retentionMs)
-    warnOnce('A bearer token expires before the retention ends: a retry with a refreshed token is another scope, so its key will be new. Give the scope option.')
+    warnOnce(
+      'A bearer token expires before the retention ends: a retry with a refreshed token is another scope, so its key will be new. Give the scope option.',
+    )
   return found.scope
 }
 
@@ -164,7 +173,10 @@ function readFingerprint<Request>(
           host: settings.gateway ? (facts.header('host')[0] ?? '') : undefined,
         })
   if (fingerprint !== undefined) return fingerprint
-  throw new RetrysafeError('body_consumed', 'A body parser ran before and what it kept does not tell the bytes. Mount the idempotency adapter before the parser, keep the raw body, or give the fingerprint option. Nothing was run.')
+  throw new RetrysafeError(
+    'body_consumed',
+    'A body parser ran before and what it kept does not tell the bytes. Mount the idempotency adapter before the parser, keep the raw body, or give the fingerprint option. Nothing was run.',
+  )
 }
 
 /** An option that throws is the service's fault, not the client's, and nothing may run on a guess. */
@@ -173,14 +185,25 @@ function ask<Request, T>(name: string, option: (request: Request) => T, request:
     return option(request)
   } catch (cause) {
     const code = name === 'scope' ? 'scope_required' : 'unsupported'
-    throw new RetrysafeError(code, `The ${name} option of the idempotency adapter failed for this request. Nothing was run.`, { cause })
+    throw new RetrysafeError(
+      code,
+      `The ${name} option of the idempotency adapter failed for this request. Nothing was run.`,
+      { cause },
+    )
   }
 }
 
 function bodyError(code: 'body_too_large' | 'busy', maxBytes: number): RetrysafeError {
   if (code === 'body_too_large')
-    return new RetrysafeError(code, `A request with an idempotency key may have a body of at most ${maxBytes} bytes. Nothing was run.`)
-  return new RetrysafeError(code, 'Too many bytes of other requests are being held. Nothing was run; send it again in a moment.', { retryAfterMs: 1000 })
+    return new RetrysafeError(
+      code,
+      `A request with an idempotency key may have a body of at most ${maxBytes} bytes. Nothing was run.`,
+    )
+  return new RetrysafeError(
+    code,
+    'Too many bytes of other requests are being held. Nothing was run; send it again in a moment.',
+    { retryAfterMs: 1000 },
+  )
 }
 
 function createWarning(): (message: string) => void {

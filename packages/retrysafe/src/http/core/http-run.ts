@@ -9,12 +9,12 @@ import {
   type Packed,
   packOr,
 } from '../../engine/index.js'
-import { asRetrysafeError, refusal, replayAnswer } from './answers.js'
-import type { Answer, RequestFacts } from './facts.js'
 import { storableHeaders } from '../headers.js'
-import type { HttpSettings, ResponseHead } from './options.js'
 import { judgeResponse, type Verdict } from '../response-policy.js'
 import { encodeResponse } from '../stored-response.js'
+import { asRetrysafeError, refusal, replayAnswer } from './answers.js'
+import type { Answer, RequestFacts } from './facts.js'
+import type { HttpSettings, ResponseHead } from './options.js'
 
 /** How a response ended, as the carrier saw it. */
 export type Ending =
@@ -83,7 +83,10 @@ export function createHttpRun<Request>(
   function pack(head: WholeHead, body: Uint8Array | undefined): Packed {
     return packOr(engine, attempt, () => {
       if (body === undefined || body.byteLength > settings.maxStoredBytes)
-        throw new RetrysafeError('value_too_large', `The response has more than ${settings.maxStoredBytes} bytes (maxStoredBytes).`)
+        throw new RetrysafeError(
+          'value_too_large',
+          `The response has more than ${settings.maxStoredBytes} bytes (maxStoredBytes).`,
+        )
       const { status, statusText } = head
       const headers = storableHeaders(head.headers)
       const response = encodeResponse({ status, statusText, headers, origin: facts.header('origin')[0], body })

@@ -112,7 +112,11 @@ export interface HttpSettings<Request> {
 }
 
 export function readHttpSettings<Request>(options: HttpOptions<Request>): HttpSettings<Request> {
-  if (typeof options !== 'object' || options === null || (options.store === undefined) === (options.idempotency === undefined))
+  if (
+    typeof options !== 'object' ||
+    options === null ||
+    (options.store === undefined) === (options.idempotency === undefined)
+  )
     throw badOption('options', options, 'an object with exactly one of { store } and { idempotency }')
   const { methods = ['POST', 'PATCH'], role = 'service', remember = 'definite', whenStoreDown = 'refuse' } = options
   if (!Array.isArray(methods) || methods.some((method) => typeof method !== 'string'))
@@ -147,7 +151,9 @@ export function readHttpSettings<Request>(options: HttpOptions<Request>): HttpSe
   }
 }
 
-function engineOptions<Request>(options: Extract<HttpOptions<Request>, { store: IdempotencyStore }> | HttpOptions<Request>) {
+function engineOptions<Request>(
+  options: Extract<HttpOptions<Request>, { store: IdempotencyStore }> | HttpOptions<Request>,
+) {
   const { store, observe, clock, random, maxStoredBytes } = options as Extract<
     HttpOptions<Request>,
     { store: IdempotencyStore }

@@ -1,0 +1,307 @@
+import type { ServerResponse } from 'node:http'
+import type { Answer } from '../core/facts.js'
+import type { HeldBytes } from '../core/held-bytes.js'
+import type { Ending, HttpRun, Settlement, WholeHead } from '../core/http-run.js'
+import { applyHeaders, headersOf, replaceResponse } from './node-response.js'
+
+/** A response while the work writes it: captured, streamed on as it comes, its end held until it is stored. */
+export interface CapturedResponse {
+  /** The work threw; `answer` is sent where no head is out yet. */
+  fail(error: unknown, answer: () => Answer): Promise<void>
+}
+
+type Written = (error?: Error | null) => void
+type Hooked = 'writeHead' | 'write' | 'end' | 'flushHeaders' | 'destroy' | 'emit'
+
+interface Capture {
+  readonly response: ServerResponse
+  readonly run: HttpRun
+  readonly original: Pick<ServerResponse, Hooked>
+  readonly copy: Copy
+  /** The work gave its head; the response counts as begun for whoever asks. */
+  headWritten: boolean
+  /** The head has left. */
+  headSent: boolean
+  ended: boolean
+  clientLeft: boolean
+  /** A write said that the connection is full, so whoever wrote waits for a drain. */
+  needsDrain: boolean
+  passedBytes: number
+  /** The last bytes of a response with a length, until it is stored. */
+  heldBack: Buffer | undefined
+  settling: Promise<Settlement> | undefined
+  over: () => void
+}
+
+/**
+ * Hooks the response's own methods. Whoever writes to it, a handler, a stream or a framework, sees a response that
+ * behaves as ever; what differs is when its end leaves this process.
+ */
+export function captureResponse(
+  response: ServerResponse,
+  run: HttpRun,
+  held: HeldBytes,
+  over: () => void,
+): CapturedResponse {
+  const { writeHead, write, end, flushHeaders, destroy, emit } = response
+  const capture: Capture = {
+    response,
+    run,
+    original: { writeHead, write, end, flushHeaders, destroy, emit },
+    copy: createCopy(run.maxStoredBytes, held),
+    headWritten: false,
+    headSent: false,
+    ended: false,
+    clientLeft: false,
+    needsDrain: false,
+    passedBytes: 0,
+    heldBack: undefined,
+    settling: undefined,
+    over,
+  }
+  stateOf(response, capture)
+  response.writeHead = ((status: number, reason?: unknown, headers?: unknown) =>
+    onWriteHead(capture, status, reason, headers)) as ServerResponse['writeHead']
+  response.write = ((chunk: unknown, encoding?: unknown, done?: unknown) =>
+    onWrite(capture, chunk, encoding, done)) as ServerResponse['write']
+  response.end = ((chunk?: unknown, encoding?: unknown, done?: unknown) =>
+    onEnd(capture, chunk, encoding, done)) as ServerResponse['end']
+  response.flushHeaders = () => onFlushHeaders(capture)
+  response.destroy = (error) => onDestroy(capture, error)
+  response.emit = ((event: string, ...args: unknown[]) => onEmit(capture, event, args)) as ServerResponse['emit']
+  return { fail: (error, answer) => onFailure(capture, error, answer) }
+}
+
+function onWriteHead(capture: Capture, status: number, reason: unknown, headers: unknown): ServerResponse {
+  const { response, original, headWritten } = capture
+  if (headWritten) return original.writeHead.call(response, status) // lets Node complain as it does
+  response.statusCode = status
+  if (typeof reason === 'string') response.statusMessage = reason
+  applyHeaders(response, typeof reason === 'string' ? headers : (reason ?? headers))
+  capture.headWritten = true
+  return response
+}
+
+function onFlushHeaders(capture: Capture): void {
+  sendHead(capture)
+  if (!capture.clientLeft) capture.original.flushHeaders.call(capture.response)
+}
+
+function onWrite(capture: Capture, chunk: unknown, encoding: unknown, callback: unknown): boolean {
+  const { response, original, copy } = capture
+  const done = callbackOf(encoding, callback)
+  const data = bytesOf(chunk, encoding)
+  if (capture.ended) return original.write.call(response, data, 'utf8', done)
+  copy.keep(Buffer.from(data)) // a copy: whoever wrote may use its buffer again
+  sendHead(capture)
+  capture.passedBytes += data.byteLength
+  const isLast = isLastByLength(capture, data.byteLength)
+  if (isLast) holdLast(capture, data)
+  if (isLast || capture.clientLeft) {
+    if (done !== undefined) process.nextTick(done) // held bytes count as written, so that nobody waits for himself
+    return true
+  }
+  const flowing = original.write.call(response, data, 'utf8', done)
+  if (!flowing) capture.needsDrain = true
+  return flowing
+}
+
+function onEnd(capture: Capture, chunk: unknown, encoding: unknown, callback: unknown): ServerResponse {
+  const { response, copy, heldBack } = capture
+  if (capture.ended) return response
+  const done = callbackOf(chunk, encoding, callback)
+  const last =
+    typeof chunk === 'function' || chunk === undefined || chunk === null ? undefined : bytesOf(chunk, encoding)
+  if (last !== undefined) copy.keep(last)
+  capture.ended = true
+  capture.headWritten = true
+  capture.heldBack = undefined
+  const isText = typeof chunk === 'string' && heldBack === undefined && typeof encoding !== 'string'
+  void finish(capture, isText ? chunk : joined(heldBack, last), done)
+  return response
+}
+
+/** The handler itself breaks the response off. */
+function onDestroy(capture: Capture, error: Error | undefined): ServerResponse {
+  const { response } = capture
+  if (capture.ended) return response
+  capture.ended = true
+  const failed: Ending = { type: 'failed', error: error ?? new Error('The response was destroyed.') }
+  void settle(capture, capture.headSent ? { type: 'cut', head: headOf(response) } : failed).then(() => {
+    restore(capture)
+    response.destroy(error)
+  })
+  return response
+}
+
+/** When the client leaves, the work goes on and sees nothing of it. */
+function onEmit(capture: Capture, event: string, args: unknown[]): boolean {
+  const { response, original } = capture
+  if (event !== 'close' || capture.clientLeft) return original.emit.call(response, event, ...args)
+  capture.clientLeft = true
+  pretendOpen(response, true)
+  if (capture.needsDrain) original.emit.call(response, 'drain')
+  return true
+}
+
+async function onFailure(capture: Capture, error: unknown, answer: () => Answer): Promise<void> {
+  const { response, headSent } = capture
+  if (capture.ended) return
+  capture.ended = true
+  const settlement = await settle(
+    capture,
+    headSent ? { type: 'cut', head: headOf(response) } : { type: 'failed', error },
+  )
+  restore(capture)
+  if (capture.clientLeft) response.emit('close')
+  else if (headSent) response.destroy()
+  else replaceResponse(response, settlement.action === 'replace' ? settlement.answer : answer())
+}
+
+/** Stores the response, and only then lets its end go. */
+async function finish(capture: Capture, last: Buffer | string | undefined, done: Written | undefined): Promise<void> {
+  const { response } = capture
+  const settlement = await settle(capture)
+  restore(capture)
+  if (capture.clientLeft) endUnseen(response, done)
+  else if (settlement.action === 'send') response.end(last, done)
+  else if (capture.headSent) response.destroy()
+  else replaceResponse(response, settlement.answer)
+}
+
+/** Settles once; every later call shares that. */
+function settle(capture: Capture, ending?: Ending): Promise<Settlement> {
+  capture.settling ??= capture.run.settle(ending ?? wholeOf(capture), capture.clientLeft)
+  return capture.settling
+}
+
+function wholeOf({ response, copy }: Capture): Ending {
+  const bodiless = response.statusCode === 204 || response.statusCode === 304
+  return { type: 'whole', head: headOf(response), body: bodiless ? new Uint8Array() : copy.bytes() }
+}
+
+function headOf(response: ServerResponse): WholeHead {
+  return { status: response.statusCode, statusText: response.statusMessage, headers: headersOf(response) }
+}
+
+function sendHead(capture: Capture): void {
+  capture.headWritten = true
+  if (capture.headSent || capture.clientLeft) return
+  capture.headSent = true
+  capture.original.writeHead.call(capture.response, capture.response.statusCode)
+}
+
+/** With `Content-Length` the client has everything at its last byte, so that one waits for the store. */
+function isLastByLength({ response, passedBytes }: Capture, length: number): boolean {
+  const declared = response.getHeader('content-length')
+  return declared !== undefined && length > 0 && passedBytes >= Number(declared)
+}
+
+function holdLast(capture: Capture, data: Buffer): void {
+  const { response, original } = capture
+  capture.heldBack = Buffer.from(data)
+  void settle(capture).then((settlement) => {
+    if (settlement.action === 'replace') return response.destroy()
+    const { heldBack } = capture
+    capture.heldBack = undefined
+    if (heldBack !== undefined && !capture.clientLeft) original.write.call(response, heldBack, 'utf8')
+  })
+}
+
+function restore(capture: Capture): void {
+  const { response, clientLeft } = capture
+  Object.assign(response, capture.original)
+  stateOf(response, undefined)
+  if (clientLeft) pretendOpen(response, false)
+  capture.copy.drop()
+  capture.over()
+}
+
+/** The response of a client that left is over: whoever waits for its events gets them. */
+function endUnseen(response: ServerResponse, done: Written | undefined): void {
+  process.nextTick(() => {
+    done?.()
+    response.emit('finish')
+    response.emit('close')
+  })
+}
+
+/** What streams look at before they write to a response. */
+function pretendOpen(response: ServerResponse, open: boolean): void {
+  Object.assign(response, { destroyed: !open, _closed: !open })
+}
+
+const stateKey = Symbol('retrysafe capture')
+const prototypes = new WeakMap<object, object>()
+
+/**
+ * Sets or ends the state by which a response answers `headersSent` and `writableEnded`. The getters live on a prototype
+ * that all captured responses share: properties defined on each would give every response a shape of its own, which
+ * slows all of Node's code that touches it.
+ */
+function stateOf(response: ServerResponse, state: Capture | undefined): void {
+  const known = stateKey in response
+  Object.assign(response, { [stateKey]: state })
+  if (known) return
+  const base: object = Object.getPrototypeOf(response)
+  let prototype = prototypes.get(base)
+  if (prototype === undefined) {
+    const ask = (name: 'headersSent' | 'writableEnded', own: 'headWritten' | 'ended'): PropertyDescriptor => ({
+      configurable: true,
+      get(this: { [stateKey]?: Capture }) {
+        const captured = this[stateKey]
+        return captured === undefined ? Reflect.get(base, name, this) : captured[own]
+      },
+    })
+    prototype = Object.create(base, {
+      headersSent: ask('headersSent', 'headWritten'),
+      writableEnded: ask('writableEnded', 'ended'),
+    }) as object
+    prototypes.set(base, prototype)
+  }
+  Object.setPrototypeOf(response, prototype)
+}
+
+/** The bytes of a response, as long as they may be kept. */
+interface Copy {
+  keep(chunk: Buffer): void
+  /** Undefined where there were too many: delivered all the same, and nothing of them is held. */
+  bytes(): Buffer | undefined
+  drop(): void
+}
+
+function createCopy(maxBytes: number, held: HeldBytes): Copy {
+  let chunks: Buffer[] | undefined = []
+  let bytes = 0
+  function drop(): void {
+    held.give(bytes)
+    bytes = 0
+    chunks = undefined
+  }
+  return {
+    keep(chunk) {
+      if (chunks === undefined || chunk.byteLength === 0) return
+      if (bytes + chunk.byteLength > maxBytes || !held.take(chunk.byteLength)) return drop()
+      bytes += chunk.byteLength
+      chunks.push(chunk)
+    },
+    bytes: () => (chunks?.length === 1 ? chunks[0] : chunks && Buffer.concat(chunks)),
+    drop,
+  }
+}
+
+function joined(first: Buffer | undefined, second: Buffer | undefined): Buffer | undefined {
+  return first === undefined || second === undefined ? (first ?? second) : Buffer.concat([first, second])
+}
+
+function bytesOf(chunk: unknown, encoding: unknown): Buffer {
+  if (typeof chunk === 'string')
+    return Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8')
+  if (Buffer.isBuffer(chunk)) return chunk
+  if (chunk instanceof Uint8Array) return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+  throw new TypeError('A response chunk must be a string, a Buffer or a Uint8Array.')
+}
+
+function callbackOf(...candidates: unknown[]): Written | undefined {
+  return candidates.find((candidate) => typeof candidate === 'function') as Written | undefined
+}
