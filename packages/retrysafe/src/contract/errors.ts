@@ -57,10 +57,11 @@ const brand = Symbol.for('retrysafe.error')
  */
 export class RetrysafeError extends Error {
   readonly code: ErrorCode
-  readonly key?: string
-  readonly retryAfterMs?: number
-  readonly attempt?: number
-  readonly expiresAt?: Date
+  // Declared only: a field would be there as undefined where nothing was given.
+  declare readonly key?: string
+  declare readonly retryAfterMs?: number
+  declare readonly attempt?: number
+  declare readonly expiresAt?: Date
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
