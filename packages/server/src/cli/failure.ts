@@ -1,0 +1,30 @@
+import { isRetrysafeError } from 'retrysafe'
+
+/** Wrong usage; nothing was done. */
+export const exitUsage = 2
+/** It was understood and could not be done. */
+export const exitFailure = 1
+
+/** One line to standard error for each problem. Gives the exit code. */
+export function complain(problems: readonly string[], code: number): number {
+  for (const problem of problems) process.stderr.write(`retrysafe: ${problem}\n`)
+  return code
+}
+
+/** What went wrong, in one line that says what to do where that is known. */
+export function explain(error: unknown): string {
+  if (isRetrysafeError(error)) return error.message
+  const { code, port, syscall, message } = error as {
+    code?: string
+    port?: number
+    syscall?: string
+    message?: string
+  }
+  if (code === 'EADDRINUSE')
+    return `Port ${port} is in use. Stop what listens there, or give another one (--port, --admin-port).`
+  if (code === 'EACCES' && syscall === 'listen')
+    return `Port ${port} may not be opened by this user. Give one above 1023 (--port, --admin-port).`
+  if (code === 'EADDRNOTAVAIL' || (code === 'ENOTFOUND' && syscall === 'getaddrinfo'))
+    return 'The address to listen on is not one of this machine. Check --host and --admin-host.'
+  return (message ?? String(error)).split('\n')[0] ?? ''
+}
