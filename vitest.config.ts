@@ -1,5 +1,13 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { skipReporter } from './tools/skip-reporter.js'
+
+/** A folder for a JSON report of each run; `.ci/run` counts tests by it. */
+const reports = process.env.RETRYSAFE_TEST_REPORTS
+
+function jsonReport(outputFile: string): ['json', { outputFile: string }] {
+  return ['json', { outputFile }]
+}
 
 const source = (path: string): string => fileURLToPath(new URL(`packages/retrysafe/src/${path}`, import.meta.url))
 
@@ -18,5 +26,10 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    reporters: [
+      'default',
+      skipReporter(),
+      ...(reports === undefined ? [] : [jsonReport(`${reports}/node-${process.versions.node}.json`)]),
+    ],
   },
 })

@@ -90,12 +90,12 @@ function step(digits: string, up: boolean): string {
  * Set, objects with behaviour, `undefined` in an array, cycles, more than 1,000 levels.
  */
 export function canonicalValue(value: unknown): string {
-  return write(value, { path: [], parents: [] })
+  return write(value, { path: [], parents: new Set() })
 }
 
 interface Walk {
   readonly path: (string | number)[]
-  readonly parents: object[]
+  readonly parents: Set<object>
 }
 
 function write(value: unknown, walk: Walk): string {
@@ -119,18 +119,18 @@ function write(value: unknown, walk: Walk): string {
 function writeObject(given: object, walk: Walk): string {
   // Before toJSON, since a Buffer has one that spells every byte.
   if (isBytes(given)) return `bytes"${digestText(given)}"`
-  if (walk.parents.includes(given)) refuse(walk, 'refers to itself')
-  if (walk.parents.length >= maxJsonDepth) refuse(walk, `is nested deeper than ${maxJsonDepth} levels`)
-  walk.parents.push(given)
+  if (walk.parents.has(given)) refuse(walk, 'refers to itself')
+  if (walk.parents.size >= maxJsonDepth) refuse(walk, `is nested deeper than ${maxJsonDepth} levels`)
+  walk.parents.add(given)
   const text = writeMembers(given, walk)
-  walk.parents.pop()
+  walk.parents.delete(given)
   return text
 }
 
 function writeMembers(given: object, walk: Walk): string {
   if (typeof (given as { toJSON?: unknown }).toJSON === 'function') {
     const json = (given as { toJSON(name: string): unknown }).toJSON(String(walk.path.at(-1) ?? ''))
-    if (json === null && given instanceof Date) refuse(walk, 'is an invalid Date')
+    if (json === null && tagOf(given) === 'Date') refuse(walk, 'is an invalid Date, which equals nothing')
     // As in JSON.stringify, what toJSON gives is not asked for its toJSON again.
     return typeof json === 'object' && json !== null && !isBytes(json) ? writePlain(json, walk) : write(json, walk)
   }
@@ -140,37 +140,42 @@ function writeMembers(given: object, walk: Walk): string {
 function writePlain(value: object, walk: Walk): string {
   if (Array.isArray(value)) return writeArray(value, walk)
   checkPlain(value, walk)
-  const members: string[] = []
+  let text = ''
   for (const name of Object.keys(value).sort()) {
     const member = (value as Record<string, unknown>)[name]
     if (member === undefined) continue
     walk.path.push(name)
-    members.push(`${JSON.stringify(name)}:${write(member, walk)}`)
+    // Added up and not joined, so that deep values are not copied once for every level.
+    text += `${text === '' ? '{' : ','}${JSON.stringify(name)}:${write(member, walk)}`
     walk.path.pop()
   }
-  return `{${members.join(',')}}`
+  return text === '' ? '{}' : `${text}}`
 }
 
 function writeArray(value: readonly unknown[], walk: Walk): string {
   if (Object.keys(value).length !== value.length) refuse(walk, 'is an array with holes or named members')
-  const elements = value.map((element, index) => {
+  let text = ''
+  for (const [index, element] of value.entries()) {
     walk.path.push(index)
-    const text = write(element, walk)
+    text += `${text === '' ? '[' : ','}${write(element, walk)}`
     walk.path.pop()
-    return text
-  })
-  return `[${elements.join(',')}]`
+  }
+  return text === '' ? '[]' : `${text}]`
 }
 
 /** Refuses what keeps its state elsewhere than in its own members: two different ones would look alike. */
 function checkPlain(value: object, walk: Walk): void {
   if (Object.getOwnPropertySymbols(value).length > 0) refuse(walk, 'has members named by symbols')
-  const tag = Object.prototype.toString.call(value).slice(8, -1)
+  const tag = tagOf(value)
   if (tag !== 'Object') refuse(walk, `is a ${tag}`)
   for (let at: object | null = Object.getPrototypeOf(value); at !== null; at = Object.getPrototypeOf(at)) {
     if (isObjectPrototype(at)) return
     if (Reflect.ownKeys(at).some((own) => own !== 'constructor')) refuse(walk, 'is an object with behaviour')
   }
+}
+
+function tagOf(value: object): string {
+  return Object.prototype.toString.call(value).slice(8, -1)
 }
 
 /** Whether the value is what an object literal or a JSON parser makes: no class, of any realm. */

@@ -5,9 +5,6 @@
 
 const utf8 = new TextEncoder()
 
-/** Marks a part that is no well-formed Unicode and counts by its code units, since UTF-8 could not tell two apart. */
-const codeUnits = 0x80
-
 interface Hash {
   update(bytes: Uint8Array): unknown
   digest(): Uint8Array
@@ -19,14 +16,13 @@ interface Hash {
  * counts by its code units, with the first bit of the length set.
  */
 export function sha256(...parts: (string | Uint8Array)[]): Uint8Array {
-  const blocks = parts.map(encodePart)
-  let total = 0
-  for (const { bytes } of blocks) total += 8 + bytes.length
-  if (total <= gatheredBytes) return hashBytes(gather(blocks, total))
+  const gathered = gather(parts)
+  if (gathered !== undefined) return hashBytes(gathered)
   const hash = openHash()
-  for (const { bytes, mark } of blocks) {
-    const head = new Uint8Array(8)
-    writeHead(head, 0, bytes.length, mark)
+  for (const part of parts) {
+    const bytes = typeof part === 'string' ? encode(part) : part
+    const head = new Uint8Array(headBytes)
+    putHead(head, 0, bytes.length, isOdd(part))
     hash.update(head)
     hash.update(bytes)
   }
@@ -59,52 +55,66 @@ function letter(bits: number): string {
 
 /** SHA-256 of exactly these bytes, as the standard has it. */
 export function hashBytes(bytes: Uint8Array): Uint8Array {
-  // Below this size the way into the runtime's own library takes longer than the digest.
-  if (bytes.length <= ownBytes) return ownHash(bytes)
   const hash = openHash()
   hash.update(bytes)
   return plain(hash.digest())
 }
 
-/** Parts of up to so many bytes in all are copied together, which is quicker than feeding them one by one. */
-const gatheredBytes = 4096
-const ownBytes = 128
+const headBytes = 8
+/** Nearly all digests are of less than this; their parts are put together here, and nothing waits in between. */
+const scratch = new Uint8Array(4096)
 
-interface Block {
-  readonly bytes: Uint8Array
-  readonly mark: number
+/** The parts one behind the other, each with its head, or undefined where there is no room for them. */
+function gather(parts: readonly (string | Uint8Array)[]): Uint8Array | undefined {
+  let size = 0
+  for (const part of parts) {
+    const at = size + headBytes
+    // A code unit takes up to three bytes of UTF-8.
+    if (at + part.length * (typeof part === 'string' ? 3 : 1) > scratch.length) return undefined
+    const length = typeof part === 'string' ? putText(part, at) : part.length
+    if (typeof part !== 'string') scratch.set(part, at)
+    putHead(scratch, size, length, isOdd(part))
+    size = at + length
+  }
+  return scratch.subarray(0, size)
 }
 
-function encodePart(part: string | Uint8Array): Block {
-  if (typeof part !== 'string') return { bytes: part, mark: 0 }
-  if (part.isWellFormed()) return { bytes: utf8.encode(part), mark: 0 }
-  const bytes = new Uint8Array(part.length * 2)
-  for (let index = 0; index < part.length; index++) {
-    const unit = part.charCodeAt(index)
+function putText(text: string, at: number): number {
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index)
+    if (unit > 0x7f) {
+      const bytes = encode(text)
+      scratch.set(bytes, at)
+      return bytes.length
+    }
+    scratch[at + index] = unit
+  }
+  return text.length
+}
+
+/** Whether the part is no well-formed Unicode: UTF-8 could not tell two such strings apart. */
+function isOdd(part: string | Uint8Array): boolean {
+  return typeof part === 'string' && !part.isWellFormed()
+}
+
+function encode(text: string): Uint8Array {
+  if (text.isWellFormed()) return utf8.encode(text)
+  const bytes = new Uint8Array(text.length * 2)
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index)
     bytes[2 * index] = unit >> 8
     bytes[2 * index + 1] = unit & 0xff
   }
-  return { bytes, mark: codeUnits }
+  return bytes
 }
 
-function gather(blocks: readonly Block[], total: number): Uint8Array {
-  const all = new Uint8Array(total)
-  let at = 0
-  for (const { bytes, mark } of blocks) {
-    writeHead(all, at, bytes.length, mark)
-    all.set(bytes, at + 8)
-    at += 8 + bytes.length
-  }
-  return all
-}
-
-function writeHead(into: Uint8Array, at: number, length: number, mark: number): void {
+function putHead(into: Uint8Array, at: number, length: number, odd: boolean): void {
   let rest = length
-  for (let index = 7; index > 0; index--) {
+  for (let index = headBytes - 1; index > 0; index--) {
     into[at + index] = rest % 256
     rest = Math.floor(rest / 256)
   }
-  into[at] = mark
+  into[at] = odd ? 0x80 : 0
 }
 
 /** A Buffer of the runtime's own library is given on as what it is underneath. */
@@ -165,7 +175,6 @@ export function ownHash(bytes: Uint8Array): Uint8Array {
 export function openOwnHash(): Hash {
   const state = start.slice()
   const block = new Uint8Array(64)
-  const schedule = new Uint32Array(64)
   let held = 0
   let total = 0
 
@@ -177,10 +186,10 @@ export function openOwnHash(): Hash {
       block.set(bytes.subarray(0, at), held)
       held += at
       if (held < 64) return
-      compress(state, schedule, block, 0)
+      compress(state, block, 0)
       held = 0
     }
-    for (; at + 64 <= bytes.length; at += 64) compress(state, schedule, bytes, at)
+    for (; at + 64 <= bytes.length; at += 64) compress(state, bytes, at)
     block.set(bytes.subarray(at), 0)
     held = bytes.length - at
   }
@@ -202,8 +211,8 @@ export function openOwnHash(): Hash {
   return { update, digest }
 }
 
-function compress(state: Uint32Array, schedule: Uint32Array, bytes: Uint8Array, at: number): void {
-  expand(schedule, bytes, at)
+function compress(state: Uint32Array, bytes: Uint8Array, at: number): void {
+  expand(bytes, at)
   let a = word(state, 0)
   let b = word(state, 1)
   let c = word(state, 2)
@@ -231,7 +240,10 @@ function compress(state: Uint32Array, schedule: Uint32Array, bytes: Uint8Array, 
   for (let index = 0; index < 8; index++) state[index] = word(state, index) + (added[index] ?? 0)
 }
 
-function expand(schedule: Uint32Array, bytes: Uint8Array, from: number): void {
+/** Of the block that is being compressed. */
+const schedule = new Uint32Array(64)
+
+function expand(bytes: Uint8Array, from: number): void {
   for (let index = 0, at = from; index < 16; index++, at += 4)
     schedule[index] =
       (word(bytes, at) << 24) | (word(bytes, at + 1) << 16) | (word(bytes, at + 2) << 8) | word(bytes, at + 3)
