@@ -18,7 +18,7 @@ export async function startBenchProxy(name: string, upstreamPort: number, scratc
 }
 
 const silent = (): void => {}
-const log: Log = { info: silent, warn: silent, error: silent, request: silent }
+const log: Log = { info: silent, warn: silent, request: silent }
 const mib = 1024 * 1024
 
 /** The command line's defaults. */
