@@ -140,14 +140,18 @@ export async function readBody(req: IncomingMessage): Promise<string> {
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Asks until the answer will do. The test's own time-out is the limit. */
+/** Asks until the answer will do; gives up in time for the test to say what was seen last. */
 export async function until<T>(look: () => T | Promise<T>, willDo: (seen: T) => boolean = Boolean): Promise<T> {
+  const deadline = Date.now() + patienceMs
   for (;;) {
     const seen = await look()
     if (willDo(seen)) return seen
+    if (Date.now() > deadline) throw new Error(`nothing that will do came; seen last: ${JSON.stringify(seen)}`)
     await sleep(20)
   }
 }
+
+const patienceMs = 20_000
 
 /** Bytes over a bare socket: what was received so far, and more to send. */
 export interface Wire {

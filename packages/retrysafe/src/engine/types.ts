@@ -28,9 +28,11 @@ type JsonSafe<T> = T extends Plain
   ? T
   : T extends Lossy
     ? never
-    : T extends object
-      ? { [K in keyof T]: JsonSafe<T[K]> }
-      : T
+    : [T] extends [JsonValue] // a recursive type would never end
+      ? T
+      : T extends object
+        ? { [K in keyof T]: JsonSafe<T[K]> }
+        : T
 type IsReplayable<T> = 0 extends 1 & T
   ? true
   : unknown extends T
@@ -55,7 +57,8 @@ export type Replayable<R> = IsReplayable<Awaited<R>> extends true ? unknown : Ne
 
 /** How a result is stored and read again. A Zod 4 schema is one. */
 export interface Codec<T> {
-  encode(value: T): Storable
+  // A property, so that it is checked strictly: work that returns less than the codec takes must not compile.
+  encode: (value: T) => Storable
   decode(stored: StoredValue): T
 }
 

@@ -231,9 +231,14 @@ const unreadable: Headers[] = [
 
 for (const headers of unreadable)
   test(`no key id can be read from ${JSON.stringify(headers)}, so there is no scope`, () => {
-    for (const options of [{}, { allowAnonymous: true }, { authenticated: true }])
+    const all = { allowAnonymous: true, authenticated: true }
+    for (const options of [{}, { allowAnonymous: true }, { authenticated: true }, all])
       expect(ask(headers, options).status).toBe('required')
   })
+
+test('a long credential without any parameter is read once, and not from each of its characters', () => {
+  expect(ask({ authorization: `Hawk ${'a'.repeat(300_000)}` }).status).toBe('required')
+})
 
 test('a key id inside of another quoted value is not read as one', () => {
   const spoofed = { authorization: 'Hawk ext="a, id=\\"admin\\", id=", id="me", ts="1"' }
@@ -266,6 +271,13 @@ test('extra headers make the scope narrower and never replace a credential', () 
   const anonymous = { ...options, allowAnonymous: true }
   expect(scopeOf({ 'x-tenant': 'a' }, anonymous)).toMatch(/^anonymous:[\w-]{43}$/)
   expect(scopeOf({ 'x-tenant': 'a' }, anonymous)).not.toBe(scopeOf({}, anonymous))
+})
+
+test('values do not wander between extra headers', () => {
+  const options = { extraHeaders: ['x-a', 'x-b'] }
+  const wandering = ['extra', 'x-b']
+  expect(scopeOf({ ...bearer, 'x-a': wandering }, options)).not.toBe(scopeOf({ ...bearer, 'x-b': wandering }, options))
+  expect(scopeOf({ ...bearer, 'x-a': 'a' }, options)).not.toBe(scopeOf({ ...bearer, 'x-b': 'a' }, options))
 })
 
 // ---- tokens that end soon

@@ -22,15 +22,11 @@ export function readIdempotencyKey(lines: readonly string[]): ReadKey {
   if (lines.length > 1) return invalid('is there more than once: send it once')
   const text = trimSpace(line)
   if (text === '') return invalid(empty)
-  if (text.length > maxLineLength) return invalid(tooLong)
   const read = text.startsWith('"') ? readQuoted(text) : readBare(text)
   if (read.status !== 'key') return read
   if (read.key === '') return invalid(empty)
   return read.key.length > maxKeyCodePoints ? invalid(tooLong) : read
 }
-
-/** The longest field that can hold a key: every character escaped, and two quotes. */
-const maxLineLength = 2 * maxKeyCodePoints + 2
 
 const empty = `is empty: send a key of 1 to ${maxKeyCodePoints} characters, such as a UUID`
 const tooLong = `has more than ${maxKeyCodePoints} characters: send a shorter key, such as a UUID`

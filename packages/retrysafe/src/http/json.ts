@@ -64,8 +64,7 @@ const anArray = -1
 
 function isUtf8(bytes: Uint8Array): boolean {
   try {
-    // With ignoreBOM a byte order mark stays, and the grammar has no place for it.
-    new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes)
     return true
   } catch {
     return false

@@ -41,7 +41,7 @@ for (const [name, text] of others)
   })
 
 test('only real delimiter lines lose their boundary', () => {
-  const inner = ['a--x', '--xy', '--x-', '--x\n', '\n--x', '--x a', '--x--a', '-x', '\r--x']
+  const inner = ['a--x', '--xy', '--x-', '--x\n', '\n--x', '--x a', '--x--a', '-x', '\r--x', '\ra--x']
   for (const content of inner) {
     const named = (boundary: string): string =>
       body(boundary).replace('\r\n1\r\n', `\r\n${content.replace('x', boundary)}\r\n`)
@@ -54,6 +54,7 @@ const unknown: readonly [name: string, text: string, type: string][] = [
   ['an empty boundary', body(''), 'multipart/form-data; boundary='],
   ['an empty quoted boundary', body(''), 'multipart/form-data; boundary=""'],
   ['a boundary that is longer than may be', body('x'.repeat(71)), typeOf('x'.repeat(71))],
+  ['a quoted boundary that is longer than may be', body('x'.repeat(71)), typeOf(`"${'x'.repeat(71)}"`)],
   ['a boundary whose quotes stay open', body('x'), 'multipart/form-data; boundary="x'],
   ['a boundary outside ASCII', body('é'), typeOf('é')],
   ['another boundary', body('x'), typeOf('y')],
@@ -63,6 +64,11 @@ const unknown: readonly [name: string, text: string, type: string][] = [
 
 for (const [name, text, type] of unknown)
   test(`a body with ${name} counts byte by byte`, () => expect(form(text, type)).toBeUndefined())
+
+test('no content can stand for a delimiter', () => {
+  for (const between of ['\0\0\0\0', '\0\0\0\x03', '\0\0\0\x05'])
+    expect(form('--x\r\nA\r\n--x\r\nB', typeOf('x'))).not.toBe(form(`--x\r\nA\r\n${between}\r\nB`, typeOf('x')))
+})
 
 test('bodies agree only where they differ in nothing but their boundaries', () => {
   const piece = fc.constantFrom('\r\n', '--', '-', 'x', 'y', 'x', '--x', '--y', ' ', '\r', '\n', 'a')

@@ -2,9 +2,6 @@
 import { RetrysafeError } from '../contract/index.js'
 import type { HeaderList } from './headers.js'
 
-/** The `kind` of a record that holds such a response. */
-export const httpKind = 'http'
-
 export interface StoredResponse {
   readonly status: number
   /** Absent where the protocol has none, or where it is the usual one. */

@@ -1,4 +1,4 @@
-import { type Clock, type ErrorCode, RetrysafeError } from '../contract/index.js'
+import { type Clock, type ErrorCode, type Random, RetrysafeError } from '../contract/index.js'
 
 /** How long a call waits for a lock that another connection holds. */
 const maxBusyMs = 5000
@@ -22,6 +22,7 @@ const codes = {
 /** What all that touches one database needs to know. */
 export interface Surroundings {
   readonly clock: Clock
+  readonly random: Random
   /** The file, or words for it. */
   readonly where: string
   /** Another connection was seen at work on the file. */
@@ -33,7 +34,7 @@ export interface Surroundings {
  * would block the event loop. The tries are jittered, so that several processes do not meet again and again.
  */
 export async function patiently<T>(surroundings: Surroundings, attempt: () => T): Promise<T> {
-  const { clock, onBusy } = surroundings
+  const { clock, random, onBusy } = surroundings
   const giveUpAt = clock.monotonic() + maxBusyMs
   for (let napMs = 2 * shortestNapMs; ; napMs = Math.min(2 * napMs, longestNapMs)) {
     try {
@@ -43,7 +44,7 @@ export async function patiently<T>(surroundings: Surroundings, attempt: () => T)
       onBusy()
       if (clock.monotonic() >= giveUpAt) throw error
     }
-    await clock.sleep(shortestNapMs + Math.random() * (napMs - shortestNapMs))
+    await clock.sleep(shortestNapMs + random() * (napMs - shortestNapMs))
   }
 }
 

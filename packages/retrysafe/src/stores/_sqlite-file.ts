@@ -11,7 +11,8 @@ export interface File {
   own: OwnDatabase | undefined
   /** Shared by those who ask while it goes on. */
   opening: Promise<Connection> | undefined
-  version: string
+  /** Of SQLite; unknown until it could be asked. */
+  version: string | undefined
 }
 
 export function toFile(options: { path?: unknown; database?: unknown }): File {
@@ -22,7 +23,7 @@ export function toFile(options: { path?: unknown; database?: unknown }): File {
     throw badOption('path', path, 'the path of a file')
   if (database !== undefined && !isDatabase(database))
     throw badOption('database', database, 'an open handle of node:sqlite, libsql or better-sqlite3')
-  return { path, given: database, own: undefined, opening: undefined, version: '' }
+  return { path, given: database, own: undefined, opening: undefined, version: undefined }
 }
 
 /** Opens the database and makes its tables; where that fails, the next call tries anew. */
@@ -63,7 +64,7 @@ let warned = false
  * process that has the file to itself is safe and hears nothing.
  */
 export function warnOfReset(file: File): void {
-  if (warned || file.own === undefined || resetsSafely(file.version)) return
+  if (warned || file.own === undefined || file.version === undefined || resetsSafely(file.version)) return
   warned = true
   process.emitWarning(
     `SQLite ${file.version} can, very rarely, damage a file that several processes write (the WAL-reset bug, fixed ` +

@@ -163,14 +163,15 @@ function schedule(queue: Queue): void {
 
 function step(queue: Queue): void {
   queue.scheduled = false
-  const { connection } = queue
+  const { connection, asks, writes } = queue
+  if (asks.length === 0 && writes.length === 0) return
   if (connection === undefined) {
     if (!queue.opening) void start(queue)
     return
   }
-  if (queue.asks.length > 0) lookUp(queue, connection, queue.asks.splice(0, batchLimit.default))
-  if (queue.asks.length > 0) schedule(queue)
-  if (queue.writes.length > 0 && !queue.writing) void write(queue, connection)
+  if (asks.length > 0) lookUp(queue, connection, asks.splice(0, batchLimit.default))
+  if (asks.length > 0) schedule(queue)
+  if (writes.length > 0 && !queue.writing) void write(queue, connection)
 }
 
 async function start(queue: Queue): Promise<void> {

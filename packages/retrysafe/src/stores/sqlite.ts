@@ -18,6 +18,7 @@ import {
   onFree,
   onRelease,
   onRenew,
+  type Random,
   type Refusal,
   type RenewOptions,
   RetrysafeError,
@@ -44,9 +45,10 @@ import { bind, type Connection, listRecords, readRecord, writeRecord } from './_
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from './_sqlite-client.js'
 
 /**
- * As long as V8's longest string. SQLite holds up to 1 GB in a row, but not every client says when a value is longer.
+ * Writing more keeps the event loop for seconds. SQLite itself holds up to 1 GB in a row, but libsql stores NULL and
+ * says nothing where a value is longer.
  */
-const maxValueBytes = 512 * 1024 * 1024
+const maxValueBytes = 256 * 1024 * 1024
 /** Records that one commit of a purge deletes, so that no purge keeps other calls for long. */
 const purgedPerCommit = 1000
 
@@ -65,6 +67,8 @@ export type SqliteStoreOptions = (
 ) & {
   /** Default: the machine's own. */
   clock?: Clock | undefined
+  /** For jitter. Default `Math.random`. */
+  random?: Random | undefined
 }
 
 export type SqliteStore = IdempotencyStore & Migratable & Inspectable
@@ -74,7 +78,7 @@ export type SqliteStore = IdempotencyStore & Migratable & Inspectable
  *
  * A response is on the disk before `complete` resolves (WAL, `synchronous=FULL`). Calls that are made at the same time
  * share one commit. A file that another process has locked is waited for, up to 5 s, without blocking the event loop.
- * Values may have 512 MiB.
+ * Values may have 256 MiB.
  *
  * `{ path }` opens `node:sqlite` where Node has it (22.13 and later), else an installed `libsql` or `better-sqlite3`.
  *
@@ -91,9 +95,15 @@ export type SqliteStore = IdempotencyStore & Migratable & Inspectable
  * ```
  */
 export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
-  const { clock = systemClock } = options
+  const clock = options.clock === undefined ? systemClock : wholeMs(options.clock)
   const file = toFile(options)
-  const surroundings = { clock, where: file.path ?? 'The given SQLite database', onBusy: () => warnOfReset(file) }
+  const random = options.random ?? Math.random
+  const surroundings = {
+    clock,
+    random,
+    where: file.path ?? 'The given SQLite database',
+    onBusy: () => warnOfReset(file),
+  }
   const queue = createQueue(surroundings, () => openFile(file, surroundings))
   let closing: Promise<void> | undefined
   return {
@@ -108,9 +118,21 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
     delete: (key) => discard(queue, key),
     free: (key, { attempt }) => free(queue, key, attempt),
     close: () => {
-      closing ??= drain(queue).then(() => closeFile(file))
+      closing ??= drain(queue).then(() => {
+        queue.connection = undefined // libsql keeps a file open while statements are held
+        closeFile(file)
+      })
       return closing
     },
+  }
+}
+
+/** The columns hold whole numbers; a clock may say more. */
+function wholeMs(clock: Clock): Clock {
+  return {
+    now: () => Math.floor(clock.now()),
+    monotonic: () => clock.monotonic(),
+    sleep: (ms, signal, background) => clock.sleep(ms, signal, background),
   }
 }
 

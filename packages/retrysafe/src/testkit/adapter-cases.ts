@@ -1,12 +1,17 @@
 import type { AdapterCase, AdapterNeed, OpenAdapter } from './adapter/adapter-case.js'
 import { bodyCases } from './adapter/body-cases.js'
+import { departureCases } from './adapter/departure-cases.js'
 import { duplicateCases } from './adapter/duplicate-cases.js'
 import { errorTableCases } from './adapter/error-table.js'
 import { fingerprintCases } from './adapter/fingerprint-cases.js'
 import { headerCases } from './adapter/header-cases.js'
 import { keyCases } from './adapter/key-cases.js'
+import { leaseCases } from './adapter/lease-cases.js'
+import { limitCases } from './adapter/limit-cases.js'
 import { scopeCases } from './adapter/scope-cases.js'
 import { statusCases } from './adapter/status-cases.js'
+import { streamCases } from './adapter/stream-cases.js'
+import { wireCases } from './adapter/wire-cases.js'
 import type { CaseResult } from './store-cases.js'
 
 /**
@@ -30,6 +35,11 @@ export const adapterCases: readonly AdapterCase[] = [
   ...statusCases,
   ...headerCases,
   ...bodyCases,
+  ...streamCases,
+  ...limitCases,
+  ...departureCases,
+  ...leaseCases,
+  ...wireCases,
   ...errorTableCases,
 ]
 

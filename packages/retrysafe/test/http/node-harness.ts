@@ -108,7 +108,8 @@ function readByEvents(request: IncomingMessage): Promise<Uint8Array> {
 }
 
 async function play(script: Script, response: ServerResponse, style: Style): Promise<void> {
-  if (script.earlyHints !== undefined) response.writeEarlyHints(fieldsOf(script.earlyHints) as { link: string })
+  if (script.earlyHints !== undefined) 
+    response.writeEarlyHints(fieldsOf(script.earlyHints.map(([name, value]) => [name.toLowerCase(), value])))
   const { status = 200, statusText, headers = [], body, chunks } = script
   if (style === 'writeHead') {
     const flat = headers.flat()

@@ -25,7 +25,7 @@ async function race(store: SqliteStore): Promise<void> {
 async function load(store: SqliteStore): Promise<void> {
   const caller = async (_: unknown, number: number): Promise<void> => {
     for (let turn = 0; ; turn++) {
-      const key = `load-${number}-${turn}`
+      const key = `load-${count}-${number}-${turn}`
       const outcome = await store.begin(key)
       if (outcome.status !== 'new') throw new Error(`${key} is ${outcome.status}`)
       await store.complete(key, { key }, { token: outcome.token })

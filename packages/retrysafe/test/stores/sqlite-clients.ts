@@ -37,7 +37,8 @@ const found: readonly (Client | MissingClient)[] = [
     const builtIn = process.getBuiltinModule('node:sqlite') as { DatabaseSync: HandleClass } | undefined
     return builtIn?.DatabaseSync
   }),
-  find('better-sqlite3', () => require('better-sqlite3') as HandleClass),
+  // It is no dependency of this repository, since it may have to be compiled: the variable says where it is.
+  find('better-sqlite3', () => require(process.env.RETRYSAFE_TEST_BETTER_SQLITE3 ?? 'better-sqlite3') as HandleClass),
 ]
 
 export const clients: readonly Client[] = found.filter((client) => 'open' in client)

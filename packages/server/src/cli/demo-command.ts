@@ -14,7 +14,11 @@ import { untilStopped } from './proxy-command.js'
 import { conflicts, type ProxySettings, proxyFlags } from './proxy-flags.js'
 import { openStore, type StoreUrl } from './store-url.js'
 
-const demoStore = { kind: 'sqlite', text: 'sqlite:.retrysafe/demo.db', path: '.retrysafe/demo.db' } as const satisfies StoreUrl
+const demoStore = {
+  kind: 'sqlite',
+  text: 'sqlite:.retrysafe/demo.db',
+  path: '.retrysafe/demo.db',
+} as const satisfies StoreUrl
 
 /** The proxy's flags with defaults that suit somebody who tries it. */
 const demoFlags: Flags<ProxySettings> = {

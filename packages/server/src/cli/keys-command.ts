@@ -200,8 +200,14 @@ function describeListed(record: ListedRecord): string {
 
 function describeUntil(end: Date | undefined, now: number): string {
   if (end === undefined) return 'until settled'
-  const seconds = Math.round((end.getTime() - now) / 1000) * 1000
-  return seconds > 0 ? `for ${formatDuration(seconds)}` : `ended ${formatDuration(-seconds)} ago`
+  const leftMs = end.getTime() - now
+  return leftMs > 0 ? `for ${roughly(leftMs)}` : `ended ${roughly(-leftMs)} ago`
+}
+
+/** In the largest unit that tells enough: nobody reads 86380s. */
+function roughly(ms: number): string {
+  const unitMs = ms >= 2 * 3_600_000 ? 3_600_000 : ms >= 2 * 60_000 ? 60_000 : 1000
+  return formatDuration(Math.round(ms / unitMs) * unitMs)
 }
 
 /** Everything but what the key carries. */

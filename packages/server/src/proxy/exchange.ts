@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
-import { RetrysafeError } from 'retrysafe'
+import { isRetrysafeError, RetrysafeError } from 'retrysafe'
 import type { Dispatcher } from 'undici'
 import { decodeRaw, lines, type RawHeaders, responseHeaders, tokensOf, valuesOf } from './headers.js'
 import type { Upstream } from './upstream.js'
@@ -219,6 +219,8 @@ function printable(message: string): string {
 const timeouts: ReadonlySet<unknown> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
 function failure(error: unknown, sent: boolean, signal: AbortSignal): RetrysafeError {
+  // Another attempt has the key by now: what its client should hear is for the adapter to say.
+  if (isRetrysafeError(signal.reason, 'lease_lost')) return signal.reason
   if (!sent)
     return new RetrysafeError(
       'upstream_unreachable',

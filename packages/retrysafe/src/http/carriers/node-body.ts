@@ -15,6 +15,7 @@ export type NodeBody =
 export async function readNodeBody(request: IncomingMessage, maxBytes: number, held: HeldBytes): Promise<NodeBody> {
   // A short body came with its head and is parsed by the end of this turn.
   await undefined
+  if (isBroken(request)) return { status: 'aborted' }
   return isWhole(request) ? readWhole(request, maxBytes, held) : readAsItComes(request, maxBytes, held)
 }
 
@@ -56,7 +57,8 @@ function readAsItComes(request: IncomingMessage, maxBytes: number, held: HeldByt
         bytes += chunk.byteLength
         chunks.push(chunk)
       }
-      if (isWhole(request)) putBack()
+      if (isBroken(request)) onAbort()
+      else if (isWhole(request)) putBack()
       // Asks for more; with nothing buffered and more to come this never ends the stream.
       else request.read(0)
     }
@@ -68,7 +70,7 @@ function readAsItComes(request: IncomingMessage, maxBytes: number, held: HeldByt
     }
 
     function onEnd(): void {
-      end({ status: 'bytes', bytes: Buffer.concat(chunks) })
+      end(isBroken(request) ? { status: 'aborted' } : { status: 'bytes', bytes: Buffer.concat(chunks) })
     }
 
     function onAbort(): void {
@@ -80,6 +82,11 @@ function readAsItComes(request: IncomingMessage, maxBytes: number, held: HeldByt
     request.on('end', onEnd)
     request.on('readable', onReadable)
   })
+}
+
+/** Of HTTP/2, a request whose client left ends as if it were whole. */
+function isBroken(request: IncomingMessage): boolean {
+  return request.aborted || request.errored !== null
 }
 
 /** Whether the stream has been told of its end, even if nobody has read up to it yet. */

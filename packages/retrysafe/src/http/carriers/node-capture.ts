@@ -2,12 +2,15 @@ import type { ServerResponse } from 'node:http'
 import type { Answer } from '../core/facts.js'
 import type { HeldBytes } from '../core/held-bytes.js'
 import type { Ending, HttpRun, Settlement, WholeHead } from '../core/http-run.js'
-import { applyHeaders, headersOf, replaceResponse } from './node-response.js'
+import type { HeaderList } from '../headers.js'
+import { applyHeaders, headersOf, isHttp1, replaceResponse } from './node-response.js'
 
 /** A response while the work writes it: captured, streamed on as it comes, its end held until it is stored. */
 export interface CapturedResponse {
   /** The work threw; `answer` is sent where no head is out yet. */
   fail(error: unknown, answer: () => Answer): Promise<void>
+  /** The client left, which the response itself may never say: one that waits behind another in a pipeline. */
+  leave(): void
 }
 
 type Written = (error?: Error | null) => void
@@ -16,6 +19,8 @@ type Hooked = 'writeHead' | 'write' | 'end' | 'flushHeaders' | 'destroy' | 'emit
 interface Capture {
   readonly response: ServerResponse
   readonly run: HttpRun
+  /** What stood on the response before the work. */
+  readonly outer: HeaderList
   readonly original: Pick<ServerResponse, Hooked>
   readonly copy: Copy
   /** The work gave its head; the response counts as begun for whoever asks. */
@@ -40,6 +45,7 @@ interface Capture {
 export function captureResponse(
   response: ServerResponse,
   run: HttpRun,
+  outer: HeaderList,
   held: HeldBytes,
   over: () => void,
 ): CapturedResponse {
@@ -47,6 +53,7 @@ export function captureResponse(
   const capture: Capture = {
     response,
     run,
+    outer,
     original: { writeHead, write, end, flushHeaders, destroy, emit },
     copy: createCopy(run.maxStoredBytes, held),
     headWritten: false,
@@ -59,7 +66,6 @@ export function captureResponse(
     settling: undefined,
     over,
   }
-  stateOf(response, capture)
   response.writeHead = ((status: number, reason?: unknown, headers?: unknown) =>
     onWriteHead(capture, status, reason, headers)) as ServerResponse['writeHead']
   response.write = ((chunk: unknown, encoding?: unknown, done?: unknown) =>
@@ -69,7 +75,14 @@ export function captureResponse(
   response.flushHeaders = () => onFlushHeaders(capture)
   response.destroy = (error) => onDestroy(capture, error)
   response.emit = ((event: string, ...args: unknown[]) => onEmit(capture, event, args)) as ServerResponse['emit']
-  return { fail: (error, answer) => onFailure(capture, error, answer) }
+  if (isGone(response)) leave(capture)
+  return { fail: (error, answer) => onFailure(capture, error, answer), leave: () => leave(capture) }
+}
+
+/** Whether the client left before anybody listened. */
+function isGone(response: ServerResponse): boolean {
+  const { stream } = response as { stream?: { destroyed: boolean } } // of http2
+  return response.destroyed || stream?.destroyed === true
 }
 
 function onWriteHead(capture: Capture, status: number, reason: unknown, headers: unknown): ServerResponse {
@@ -79,6 +92,7 @@ function onWriteHead(capture: Capture, status: number, reason: unknown, headers:
   if (typeof reason === 'string') response.statusMessage = reason
   applyHeaders(response, typeof reason === 'string' ? headers : (reason ?? headers))
   capture.headWritten = true
+  showState(capture)
   return response
 }
 
@@ -91,7 +105,7 @@ function onWrite(capture: Capture, chunk: unknown, encoding: unknown, callback: 
   const { response, original, copy } = capture
   const done = callbackOf(encoding, callback)
   const data = bytesOf(chunk, encoding)
-  if (capture.ended) return original.write.call(response, data, 'utf8', done)
+  if (capture.ended) return refuseWrite(response, done)
   copy.keep(Buffer.from(data)) // a copy: whoever wrote may use its buffer again
   sendHead(capture)
   capture.passedBytes += data.byteLength
@@ -116,6 +130,7 @@ function onEnd(capture: Capture, chunk: unknown, encoding: unknown, callback: un
   capture.ended = true
   capture.headWritten = true
   capture.heldBack = undefined
+  showState(capture)
   const isText = typeof chunk === 'string' && heldBack === undefined && typeof encoding !== 'string'
   void finish(capture, isText ? chunk : joined(heldBack, last), done)
   return response
@@ -134,14 +149,31 @@ function onDestroy(capture: Capture, error: Error | undefined): ServerResponse {
   return response
 }
 
-/** When the client leaves, the work goes on and sees nothing of it. */
+/** As Node has it: the end is still being held, but it has been said. */
+function refuseWrite(response: ServerResponse, done: Written | undefined): boolean {
+  const error = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' })
+  process.nextTick(() => {
+    done?.(error)
+    response.emit('error', error)
+  })
+  return false
+}
+
+/** The events by which a connection ends are for nobody yet: the end of the response has not even been sent. */
 function onEmit(capture: Capture, event: string, args: unknown[]): boolean {
   const { response, original } = capture
-  if (event !== 'close' || capture.clientLeft) return original.emit.call(response, event, ...args)
-  capture.clientLeft = true
-  pretendOpen(response, true)
-  if (capture.needsDrain) original.emit.call(response, 'drain')
+  if (event !== 'close' && event !== 'finish') return original.emit.call(response, event, ...args)
+  leave(capture)
   return true
+}
+
+/** When the client leaves, the work goes on and sees nothing of it. */
+function leave(capture: Capture): void {
+  const { response, original } = capture
+  pretendOpen(response, true)
+  if (capture.clientLeft) return
+  capture.clientLeft = true
+  if (capture.needsDrain) original.emit.call(response, 'drain')
 }
 
 async function onFailure(capture: Capture, error: unknown, answer: () => Answer): Promise<void> {
@@ -155,7 +187,7 @@ async function onFailure(capture: Capture, error: unknown, answer: () => Answer)
   restore(capture)
   if (capture.clientLeft) response.emit('close')
   else if (headSent) response.destroy()
-  else replaceResponse(response, settlement.action === 'replace' ? settlement.answer : answer())
+  else replaceResponse(response, settlement.action === 'replace' ? settlement.answer : answer(), capture.outer)
 }
 
 /** Stores the response, and only then lets its end go. */
@@ -166,7 +198,7 @@ async function finish(capture: Capture, last: Buffer | string | undefined, done:
   if (capture.clientLeft) endUnseen(response, done)
   else if (settlement.action === 'send') response.end(last, done)
   else if (capture.headSent) response.destroy()
-  else replaceResponse(response, settlement.answer)
+  else replaceResponse(response, settlement.answer, capture.outer)
 }
 
 /** Settles once; every later call shares that. */
@@ -181,12 +213,18 @@ function wholeOf({ response, copy }: Capture): Ending {
 }
 
 function headOf(response: ServerResponse): WholeHead {
-  return { status: response.statusCode, statusText: response.statusMessage, headers: headersOf(response) }
+  const statusText = isHttp1(response) ? response.statusMessage : undefined
+  return { status: response.statusCode, statusText, headers: headersOf(response) }
 }
 
 function sendHead(capture: Capture): void {
   capture.headWritten = true
-  if (capture.headSent || capture.clientLeft) return
+  if (capture.headSent) return
+  if (capture.clientLeft) {
+    showState(capture)
+    return
+  }
+  hideState(capture)
   capture.headSent = true
   capture.original.writeHead.call(capture.response, capture.response.statusCode)
 }
@@ -211,7 +249,7 @@ function holdLast(capture: Capture, data: Buffer): void {
 function restore(capture: Capture): void {
   const { response, clientLeft } = capture
   Object.assign(response, capture.original)
-  stateOf(response, undefined)
+  hideState(capture)
   if (clientLeft) pretendOpen(response, false)
   capture.copy.drop()
   capture.over()
@@ -231,36 +269,39 @@ function pretendOpen(response: ServerResponse, open: boolean): void {
   Object.assign(response, { destroyed: !open, _closed: !open })
 }
 
-const stateKey = Symbol('retrysafe capture')
-const prototypes = new WeakMap<object, object>()
+/** Node's own fields behind `headersSent` and `writableEnded` of HTTP/1; http2 has getters alone. */
+interface Http1Fields {
+  _header?: string | null
+  finished: boolean
+}
 
 /**
- * Sets or ends the state by which a response answers `headersSent` and `writableEnded`. The getters live on a prototype
- * that all captured responses share: properties defined on each would give every response a shape of its own, which
- * slows all of Node's code that touches it.
+ * Makes a response that waits here answer `headersSent` and `writableEnded` as if it had left, so that nobody begins or
+ * ends it twice. On HTTP/1 by the fields that Node itself reads: properties or a prototype of our own would give every
+ * response a shape of its own, which costs more than all the rest.
  */
-function stateOf(response: ServerResponse, state: Capture | undefined): void {
-  const known = stateKey in response
-  Object.assign(response, { [stateKey]: state })
-  if (known) return
-  const base: object = Object.getPrototypeOf(response)
-  let prototype = prototypes.get(base)
-  if (prototype === undefined) {
-    const ask = (name: 'headersSent' | 'writableEnded', own: 'headWritten' | 'ended'): PropertyDescriptor => ({
-      configurable: true,
-      get(this: { [stateKey]?: Capture }) {
-        const captured = this[stateKey]
-        return captured === undefined ? Reflect.get(base, name, this) : captured[own]
-      },
-    })
-    prototype = Object.create(base, {
-      headersSent: ask('headersSent', 'headWritten'),
-      writableEnded: ask('writableEnded', 'ended'),
-    }) as object
-    prototypes.set(base, prototype)
+function showState({ response, headSent, headWritten, ended }: Capture): void {
+  const fields = response as unknown as Http1Fields
+  if (isHttp1(response)) {
+    if (!headSent && headWritten) fields._header = heldHead
+    fields.finished = ended
+  } else {
+    Object.defineProperty(response, 'headersSent', { configurable: true, value: headWritten })
+    Object.defineProperty(response, 'writableEnded', { configurable: true, value: ended })
   }
-  Object.setPrototypeOf(response, prototype)
 }
+
+/** The response is Node's again, and answers by what has really left. */
+function hideState({ response, headSent }: Capture): void {
+  const fields = response as unknown as Http1Fields
+  if (isHttp1(response)) {
+    if (!headSent) fields._header = null
+    fields.finished = false
+  } else for (const name of ['headersSent', 'writableEnded']) Reflect.deleteProperty(response, name)
+}
+
+/** Stands for a head that was given and has not left. */
+const heldHead = 'held'
 
 /** The bytes of a response, as long as they may be kept. */
 interface Copy {

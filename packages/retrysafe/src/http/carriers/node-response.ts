@@ -5,16 +5,27 @@ import type { HeaderList } from '../headers.js'
 /** Sends a whole response of ours. */
 export function sendAnswer(response: ServerResponse, answer: Answer): void {
   response.statusCode = answer.status
-  if (answer.statusText !== undefined && answer.statusText !== '') response.statusMessage = answer.statusText
-  for (const [name, values] of groupByName(answer.headers)) response.setHeader(name, values)
+  if (isHttp1(response)) response.statusMessage = answer.statusText ?? ''
+  for (const [name, values] of groupByName(answer.headers)) response.setHeader(name, withOuter(response, name, values))
   response.end(answer.body)
 }
 
-/** Sends another response than the work had begun. No head is out yet. */
-export function replaceResponse(response: ServerResponse, answer: Answer): void {
+/** Sends another response than the work had begun, with what stood on it before. No head is out yet. */
+export function replaceResponse(response: ServerResponse, answer: Answer, outer: HeaderList): void {
   for (const name of response.getHeaderNames()) response.removeHeader(name)
-  response.statusMessage = ''
+  for (const [name, values] of groupByName(outer)) response.setHeader(name, values)
   sendAnswer(response, answer)
+}
+
+/** HTTP/2 has other fields, and no status text: Node warns of whoever touches it. */
+export function isHttp1(response: ServerResponse): boolean {
+  return response.req.httpVersionMajor < 2
+}
+
+/** `Vary` of outer middleware still holds: the response depends on what either names. */
+function withOuter(response: ServerResponse, name: string, values: string | string[]): string | string[] {
+  if (name.toLowerCase() !== 'vary' || !response.hasHeader(name)) return values
+  return [response.getHeader(name), values].flat().join(', ')
 }
 
 /** The headers that are set, as a list, with the case in which they were given. */
@@ -24,6 +35,7 @@ export function headersOf(response: ServerResponse): HeaderList {
   const { getRawHeaderNames = response.getHeaderNames } = response as { getRawHeaderNames?: () => string[] }
   const names = getRawHeaderNames.call(response)
   for (const name of names) {
+    if (name.startsWith(':')) continue // there is the status, once the head is sent
     const value = response.getHeader(name)
     if (Array.isArray(value)) for (const one of value) list.push([name, String(one)])
     else if (value !== undefined) list.push([name, String(value)])

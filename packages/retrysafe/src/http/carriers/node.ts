@@ -3,11 +3,12 @@ import { isRetrysafeError } from '../../contract/index.js'
 import type { Operation } from '../../engine/index.js'
 import { asRetrysafeError, refusal } from '../core/answers.js'
 import type { Answer, RequestFacts } from '../core/facts.js'
-import type { Admitted, Body, Decision, Gate } from '../core/gate.js'
+import type { Admitted, Body, Gate } from '../core/gate.js'
 import type { HttpRun } from '../core/http-run.js'
+import type { HeaderList } from '../headers.js'
 import { readNodeBody } from './node-body.js'
 import { captureResponse } from './node-capture.js'
-import { sendAnswer } from './node-response.js'
+import { headersOf, sendAnswer } from './node-response.js'
 
 /** What the carrier needs to know of a framework. */
 export interface NodeExchange<Request> {
@@ -48,43 +49,42 @@ export async function carryNode<Request>(gate: Gate<Request>, exchange: NodeExch
   const read = await readBody(request, admission.admitted, exchange.body)
   if (read.status === 'aborted') return
   if (read.status === 'refused') return refuseUnread(request, response, read.answer)
-  const currentHas = (name: string): boolean => response.hasHeader(name)
-  const decision = await admission.admitted.decide(read.body, currentHas, left)
-  const over = (): void => gate.held.give(read.heldBytes)
-  await act(gate, exchange, decision, over)
+  const outer = headersOf(response)
+  const shelter = shelterRequest(request)
+  const decision = await admission.admitted.decide(read.body, hasName(outer), left)
+  const over = (): void => {
+    gate.held.give(read.heldBytes)
+    shelter.end()
+  }
+  if (decision.action === 'run') return handleClaimed(gate, exchange, { run: decision.run, outer, shelter, over })
+  over()
+  if (decision.action === 'pass') return handlePassed(gate, exchange)
+  sendAnswer(response, decision.answer)
 }
 
-async function act<Request>(
-  gate: Gate<Request>,
-  exchange: NodeExchange<Request>,
-  decision: Decision,
-  over: () => void,
-): Promise<void> {
-  switch (decision.action) {
-    case 'run':
-      return handleClaimed(gate, exchange, decision.run, over)
-    case 'pass':
-      over()
-      return handlePassed(gate, exchange)
-    default:
-      over()
-      return sendAnswer(exchange.response, decision.answer)
-  }
+function hasName(headers: HeaderList): (lowerCaseName: string) => boolean {
+  if (headers.length === 0) return () => false
+  const names = new Set(headers.map(([name]) => name.toLowerCase()))
+  return (name) => names.has(name)
+}
+
+interface Claimed {
+  readonly run: HttpRun
+  /** What stood on the response before. */
+  readonly outer: HeaderList
+  readonly shelter: Shelter
+  over(): void
 }
 
 async function handleClaimed<Request>(
   gate: Gate<Request>,
   exchange: NodeExchange<Request>,
-  run: HttpRun,
-  over: () => void,
+  { run, outer, shelter, over }: Claimed,
 ): Promise<void> {
   const { request, response } = exchange
   Object.assign(request, { [operationKey]: run.operation })
-  const shelter = shelterRequest(request)
-  const captured = captureResponse(response, run, gate.held, () => {
-    over()
-    shelter.end()
-  })
+  const captured = captureResponse(response, run, outer, gate.held, over)
+  shelter.onBreak(captured.leave)
   try {
     await exchange.handle()
   } catch (error) {
@@ -162,19 +162,31 @@ function refuseUnread(request: IncomingMessage, response: ServerResponse, answer
 
 const longestDrainBytes = 64 * 1024
 
+interface Shelter {
+  /** Is called when the connection breaks, at once where it has. */
+  onBreak(listener: () => void): void
+  end(): void
+}
+
 /**
  * The body was put back, and must survive the client: when its connection breaks, Node destroys the request with an
  * error, which waits here until the work is over. A plain `destroy()` is the stream's own end and goes through.
  */
-function shelterRequest(request: IncomingMessage): { end(): void } {
+function shelterRequest(request: IncomingMessage): Shelter {
   const { destroy } = request
   let broken: Error | undefined
+  let tell: (() => void) | undefined
   request.destroy = (error) => {
     if (error === undefined || error === null) return destroy.call(request)
     broken = error
+    tell?.()
     return request
   }
   return {
+    onBreak(listener) {
+      tell = listener
+      if (broken !== undefined) listener()
+    },
     end() {
       request.destroy = destroy
       if (broken !== undefined) request.destroy(broken)

@@ -70,14 +70,30 @@ export function createHttpRun<Request>(
   function judge(head: WholeHead, clientLeft: boolean): Verdict {
     const retryAfter = head.headers.some(([name]) => name.toLowerCase() === 'retry-after')
     const { remember, notApplied } = settings
-    const response = { status: head.status, retryAfter }
+    const response = { ...head, retryAfter }
     const judged = judgeResponse(response, {
-      remember: typeof remember === 'function' ? (seen) => remember({ ...head, ...seen }) : remember,
+      // A rule that fails must neither lose the response nor clear anything: then the default stands.
+      remember: typeof remember === 'function' ? attempted(remember, 'definite') : remember,
       afterCrash: entry.run.afterCrash,
-      notApplied: notApplied === undefined ? undefined : () => notApplied(head),
+      notApplied: notApplied === undefined ? undefined : attempted(notApplied, false),
     })
     // A server error that nobody waited for may be the abort's own doing: what was done by then is not known.
     return judged === 'release' && clientLeft && head.status >= 500 ? 'leave' : judged
+  }
+
+  /** The user's rule, and an event where it throws. */
+  function attempted<R extends ResponseHead>(
+    rule: (response: R & { retryAfter: boolean }) => boolean,
+    otherwise: 'definite' | false,
+  ): (response: R & { retryAfter: boolean }) => boolean {
+    return (response) => {
+      try {
+        return rule(response)
+      } catch (error) {
+        engine.settings.observe({ type: 'failed', storeKey, attempt: number, error })
+        return otherwise === false ? false : judgeResponse(response) === 'store'
+      }
+    }
   }
 
   function pack(head: WholeHead, body: Uint8Array | undefined): Packed {

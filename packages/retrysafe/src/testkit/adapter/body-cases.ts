@@ -5,7 +5,7 @@ import { expectReply } from './judge.js'
 import { adapterCase, bytesOf, headerOf } from './scene.js'
 
 const allBytes = new Uint8Array(1024).map((_, index) => index % 256)
-const large = new Uint8Array(3_000_000).map((_, index) => (index * 31) % 251)
+const large = new Uint8Array(1_000_000).map((_, index) => (index * 31) % 251)
 const gzipped = new Uint8Array([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xcb, 0xc8, 4, 0, 0xac, 0x2a, 0x93, 0xd8, 2, 0, 0, 0])
 
 const length = (bytes: Uint8Array): readonly [string, string] => ['Content-Length', `${bytes.byteLength}`]
@@ -17,7 +17,7 @@ const bodies: readonly (readonly [what: string, script: Script, body: Uint8Array
   ['nothing', {}, new Uint8Array()],
   ['an empty text', { body: '' }, new Uint8Array()],
   ['a length of zero', { headers: [['Content-Length', '0']] }, new Uint8Array()],
-  ['three megabytes', { body: large }, large],
+  ['a megabyte', { body: large }, large],
   ['bytes with their length', { headers: [length(allBytes)], body: allBytes }, allBytes],
   ['one chunk', { chunks: [allBytes] }, allBytes],
   ['chunks', { chunks: parts(allBytes) }, allBytes],
@@ -30,8 +30,8 @@ const bodies: readonly (readonly [what: string, script: Script, body: Uint8Array
   ],
   ['no chunks', { chunks: [] }, new Uint8Array()],
   ['empty chunks', { chunks: ['', 'a', '', 'b', ''] }, bytesOf('ab')],
-  ['three megabytes in chunks', { chunks: Array.from({ length: 30 }, (_, index) => large.subarray(index * 100_000, (index + 1) * 100_000)) }, large],
-  ['three megabytes in chunks, with their length', { headers: [length(large)], chunks: Array.from({ length: 30 }, (_, index) => large.subarray(index * 100_000, (index + 1) * 100_000)) }, large],
+  ['a megabyte in chunks', { chunks: Array.from({ length: 25 }, (_, index) => large.subarray(index * 40_000, (index + 1) * 40_000)) }, large],
+  ['a megabyte in chunks, with their length', { headers: [length(large)], chunks: Array.from({ length: 25 }, (_, index) => large.subarray(index * 40_000, (index + 1) * 40_000)) }, large],
   ['a head of its own, and text', { flush: 'head', body: 'later' }, bytesOf('later')],
   ['a head of its own, and nothing', { flush: 'head' }, new Uint8Array()],
   ['compressed bytes', { headers: [['Content-Encoding', 'gzip']], body: gzipped }, gzipped],
