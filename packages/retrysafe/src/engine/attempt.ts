@@ -1,6 +1,6 @@
 import type { StoredValue } from '../contract/index.js'
 import type { Engine } from './engine.js'
-import { type Claim, type Lease, openLease } from './lease.js'
+import { type Claim, type Lease, leftMs, openLease, stop } from './lease.js'
 import { notStored, type Packed } from './responses.js'
 import { type Settled, storeResponse } from './store-response.js'
 
@@ -34,8 +34,8 @@ export function openAttempt(engine: Engine, claim: Opened): Attempt {
   const durationMs = (): number => clock.monotonic() - claim.sent.monotonic
 
   async function complete(packed: Packed): Promise<Settled> {
-    lease.stop()
-    const settled = await storeResponse(engine, claim, packed, lease.leftMs())
+    stop(lease)
+    const settled = await storeResponse(engine, claim, packed, leftMs(lease))
     engine.closed(self)
     engine.changed(storeKey)
     if (settled.status === 'stored' && packed.kind !== notStored.kind)
@@ -48,7 +48,7 @@ export function openAttempt(engine: Engine, claim: Opened): Attempt {
 
   /** Ends the claim by a call that is asked once: if it is not answered, the lease ends it. */
   async function endBy(call: () => Promise<void>): Promise<void> {
-    lease.stop()
+    stop(lease)
     try {
       if (lease.lostBy === undefined) await call()
     } finally {
@@ -70,7 +70,7 @@ export function openAttempt(engine: Engine, claim: Opened): Attempt {
     release,
     giveUp: () => endBy(() => store.renew(storeKey, token, { leaseMs: 0 })),
     leave() {
-      lease.stop()
+      stop(lease)
       engine.closed(self)
     },
   }

@@ -36,21 +36,22 @@ export function digestText(...parts: (string | Uint8Array)[]): string {
 
 /** Bytes as base64url without padding. */
 export function base64url(bytes: Uint8Array): string {
-  let text = ''
+  const codes = new Array<number>(Math.ceil((bytes.length * 4) / 3))
+  let at = 0
   for (let index = 0; index < bytes.length; index += 3) {
-    const [first = 0, second = 0, third = 0] = [bytes[index], bytes[index + 1], bytes[index + 2]]
-    const bits = (first << 16) | (second << 8) | third
-    text += letter(bits >> 18) + letter(bits >> 12)
-    if (index + 1 < bytes.length) text += letter(bits >> 6)
-    if (index + 2 < bytes.length) text += letter(bits)
+    const bits = ((bytes[index] ?? 0) << 16) | ((bytes[index + 1] ?? 0) << 8) | (bytes[index + 2] ?? 0)
+    codes[at++] = letter(bits >> 18)
+    codes[at++] = letter(bits >> 12)
+    if (index + 1 < bytes.length) codes[at++] = letter(bits >> 6)
+    if (index + 2 < bytes.length) codes[at++] = letter(bits)
   }
-  return text
+  return String.fromCharCode(...codes)
 }
 
 const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
-function letter(bits: number): string {
-  return letters.charAt(bits & 63)
+function letter(bits: number): number {
+  return letters.charCodeAt(bits & 63)
 }
 
 /** SHA-256 of exactly these bytes, as the standard has it. */

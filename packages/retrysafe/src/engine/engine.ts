@@ -35,8 +35,6 @@ export interface Engine extends OpenWork {
   send(): Sent
   /** This process changed the key: whoever waits for it here looks again. */
   changed(storeKey: string): void
-  /** The promise's value, or another one after `ms`. */
-  within<T>(task: Promise<T>, ms: number, late: () => T): Promise<T>
 }
 
 export function createEngine(settings: Settings): Engine {
@@ -76,14 +74,7 @@ export function createEngine(settings: Settings): Engine {
     }
   }
 
-  function within<T>(task: Promise<T>, ms: number, late: () => T): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const alarm = alarms.set(ms, () => resolve(late()))
-      task.then(resolve, reject).finally(alarm.cancel)
-    })
-  }
-
-  const engine: Engine = { settings, alarms, enter, send, changed: waiters.poke, within, ...openWork }
+  const engine: Engine = { settings, alarms, enter, send, changed: waiters.poke, ...openWork }
   return engine
 }
 

@@ -20,117 +20,124 @@ export interface Claim {
 
 /** A claim's lease while the work runs: renewed by heartbeats, no longer than `maxRunMs`. */
 export interface Lease {
-  /** Aborts when the lease is lost or `maxRunMs` has passed. */
-  readonly signal: AbortSignal
+  readonly engine: Engine
+  readonly claim: Claim
+  /** When the last acknowledged `begin` or `renew` was sent. */
+  sent: Sent
+  stopped: boolean
   /** What ended the claim, if anything did. */
-  readonly lostBy: unknown
-  /** How long the lease surely still lasts, as far as was acknowledged. */
-  leftMs(): number
-  /** Renews first where the last acknowledgement is too old. Rejects where the claim can no longer be stood behind. */
-  confirm(): Promise<void>
-  renew(options?: { checkpoint?: Storable; checkpointNumber?: number }): Promise<void>
-  /** No more heartbeats; the lease itself stays as it is. */
-  stop(): void
+  lostBy: unknown
+  beat: Alarm | undefined
+  /** Most work never looks at its signal, so none is made before it does. */
+  controller: AbortController | undefined
+  aborted: { readonly reason: unknown } | undefined
 }
 
 /** A lapsed lease is not lost while nobody took it, so a failed renewal is tried again, at the slowest so often. */
 const slowestRetryMs = 5000
 
 export function openLease(engine: Engine, claim: Claim): Lease {
-  const { store, clock, observe } = engine.settings
-  const { storeKey, token, attempt, run } = claim
-  const startedAt = claim.sent.monotonic
-  let sent = claim.sent
-  let stopped = false
-  let lostBy: unknown
-  let beat: Alarm | undefined
-  const abortable = lazyController()
-
-  // A machine that slept shows it by `now`, one whose clock was set shows it by `monotonic`: the larger one counts.
-  const sinceSentMs = (): number => Math.max(clock.monotonic() - sent.monotonic, clock.now() - sent.now)
-  const isStale = (): boolean => sinceSentMs() > run.leaseMs / 2
-
-  async function renew(options: { checkpoint?: Storable; checkpointNumber?: number } = {}): Promise<void> {
-    const sending = engine.send()
-    try {
-      await store.renew(storeKey, token, { leaseMs: run.leaseMs, ...options })
-      if (sending.monotonic >= sent.monotonic) sent = sending
-    } catch (error) {
-      if (isRetrysafeError(error, 'lease_lost')) lose(error)
-      throw error
-    }
+  const lease: Lease = {
+    engine,
+    claim,
+    sent: claim.sent,
+    stopped: false,
+    lostBy: undefined,
+    beat: undefined,
+    controller: undefined,
+    aborted: undefined,
   }
+  schedule(lease, claim.run.leaseMs / 3 - sinceSentMs(lease))
+  return lease
+}
 
-  function lose(error: unknown): void {
-    if (stopped || lostBy !== undefined) return
-    lostBy = error
-    beat?.cancel()
-    observe({ type: 'lost', storeKey, attempt, error })
-    abortable.abort(error)
+/** Aborts when the lease is lost or `maxRunMs` has passed. */
+export function signalOf(lease: Lease): AbortSignal {
+  if (lease.controller === undefined) {
+    lease.controller = new AbortController()
+    if (lease.aborted !== undefined) lease.controller.abort(lease.aborted.reason)
   }
+  return lease.controller.signal
+}
 
-  async function confirm(): Promise<void> {
-    if (lostBy !== undefined) throw lostBy
-    if (isStale()) await renew()
-    if (isStale())
-      throw new RetrysafeError(
-        'lease_lost',
-        'The store answers too slowly for this lease, so the work was not started.',
-      )
-  }
+/** How long the lease surely still lasts, as far as was acknowledged. */
+export function leftMs(lease: Lease): number {
+  return Math.max(lease.claim.run.leaseMs - sinceSentMs(lease), 0)
+}
 
-  function schedule(ms: number): void {
-    if (stopped || lostBy !== undefined) return
-    const leftOfRunMs = run.maxRunMs - (clock.monotonic() - startedAt)
-    beat = engine.alarms.set(Math.max(Math.min(ms, leftOfRunMs), 1), () => void heartbeat())
-  }
+/** Whether the last acknowledgement is too old to begin anything, or the claim is lost. */
+export function isStale(lease: Lease): boolean {
+  return lease.lostBy !== undefined || sinceSentMs(lease) > lease.claim.run.leaseMs / 2
+}
 
-  async function heartbeat(): Promise<void> {
-    if (clock.monotonic() - startedAt >= run.maxRunMs)
-      return abortable.abort(
-        new DOMException(`The work ran longer than maxRunMs (${run.maxRunMs} ms).`, 'TimeoutError'),
-      )
-    const dueMs = run.leaseMs / 3 - sinceSentMs()
-    if (dueMs > 1) return schedule(dueMs) // a checkpoint renewed the lease meanwhile
-    const nextMs = await renew().then(
-      () => run.leaseMs / 3,
-      () => Math.min(run.leaseMs / 10, slowestRetryMs),
-    )
-    schedule(nextMs)
-  }
+/** Renews first where the last acknowledgement is too old. Rejects where the claim can no longer be stood behind. */
+export async function confirm(lease: Lease): Promise<void> {
+  if (lease.lostBy !== undefined) throw lease.lostBy
+  if (isStale(lease)) await renew(lease)
+  if (isStale(lease))
+    throw new RetrysafeError('lease_lost', 'The store answers too slowly for this lease, so the work was not started.')
+}
 
-  schedule(run.leaseMs / 3 - sinceSentMs())
-  return {
-    get signal() {
-      return abortable.signal()
-    },
-    get lostBy() {
-      return lostBy
-    },
-    leftMs: () => Math.max(run.leaseMs - sinceSentMs(), 0),
-    confirm,
-    renew,
-    stop: () => {
-      stopped = true
-      beat?.cancel()
-    },
+export async function renew(
+  lease: Lease,
+  options: { checkpoint?: Storable; checkpointNumber?: number } = {},
+): Promise<void> {
+  const { engine, claim } = lease
+  const sending = engine.send()
+  try {
+    await engine.settings.store.renew(claim.storeKey, claim.token, { leaseMs: claim.run.leaseMs, ...options })
+    if (sending.monotonic >= lease.sent.monotonic) lease.sent = sending
+  } catch (error) {
+    if (isRetrysafeError(error, 'lease_lost')) lose(lease, error)
+    throw error
   }
 }
 
-/** Most work never looks at its signal, so none is made before it does. */
-function lazyController(): { signal(): AbortSignal; abort(reason: unknown): void } {
-  let controller: AbortController | undefined
-  let aborted: { reason: unknown } | undefined
-  return {
-    signal() {
-      if (controller !== undefined) return controller.signal
-      controller = new AbortController()
-      if (aborted !== undefined) controller.abort(aborted.reason)
-      return controller.signal
-    },
-    abort(reason) {
-      aborted ??= { reason }
-      controller?.abort(reason)
-    },
-  }
+/** No more heartbeats; the lease itself stays as it is. */
+export function stop(lease: Lease): void {
+  lease.stopped = true
+  lease.beat?.cancel()
+}
+
+// A machine that slept shows it by `now`, one whose clock was set shows it by `monotonic`: the larger one counts.
+function sinceSentMs({ engine, sent }: Lease): number {
+  const { clock } = engine.settings
+  return Math.max(clock.monotonic() - sent.monotonic, clock.now() - sent.now)
+}
+
+function lose(lease: Lease, error: unknown): void {
+  if (lease.stopped || lease.lostBy !== undefined) return
+  lease.lostBy = error
+  lease.beat?.cancel()
+  const { storeKey, attempt } = lease.claim
+  lease.engine.settings.observe({ type: 'lost', storeKey, attempt, error })
+  abort(lease, error)
+}
+
+function abort(lease: Lease, reason: unknown): void {
+  lease.aborted ??= { reason }
+  lease.controller?.abort(reason)
+}
+
+function ranMs({ engine, claim }: Lease): number {
+  return engine.settings.clock.monotonic() - claim.sent.monotonic
+}
+
+function schedule(lease: Lease, ms: number): void {
+  if (lease.stopped || lease.lostBy !== undefined) return
+  const leftOfRunMs = lease.claim.run.maxRunMs - ranMs(lease)
+  lease.beat = lease.engine.alarms.set(Math.max(Math.min(ms, leftOfRunMs), 1), () => void heartbeat(lease))
+}
+
+async function heartbeat(lease: Lease): Promise<void> {
+  const { leaseMs, maxRunMs } = lease.claim.run
+  if (ranMs(lease) >= maxRunMs)
+    return abort(lease, new DOMException(`The work ran longer than maxRunMs (${maxRunMs} ms).`, 'TimeoutError'))
+  const dueMs = leaseMs / 3 - sinceSentMs(lease)
+  if (dueMs > 1) return schedule(lease, dueMs) // a checkpoint renewed the lease meanwhile
+  const nextMs = await renew(lease).then(
+    () => leaseMs / 3,
+    () => Math.min(leaseMs / 10, slowestRetryMs),
+  )
+  schedule(lease, nextMs)
 }

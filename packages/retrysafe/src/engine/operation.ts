@@ -2,6 +2,7 @@ import { badOption } from '../contract/index.js'
 import type { Attempt } from './attempt.js'
 import { digestText } from './digest.js'
 import type { Engine } from './engine.js'
+import { signalOf } from './lease.js'
 import { createSteps, type Steps } from './steps.js'
 import type { Codec, Operation, StepOptions } from './types.js'
 
@@ -14,7 +15,7 @@ export function createOperation(engine: Engine, attempt: Attempt, key: string): 
     token: claim.token,
     attempt: claim.attempt,
     get signal() {
-      return lease.signal
+      return signalOf(lease)
     },
     // The overloads of the interface say more than one signature of an implementation can.
     step: (async (name: string, work: () => unknown, options: StepOptions & { codec?: Codec<unknown> } = {}) => {

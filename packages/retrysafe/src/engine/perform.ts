@@ -1,6 +1,7 @@
 import { isRetrysafeError, type StoredValue } from '../contract/index.js'
 import type { Attempt } from './attempt.js'
 import type { Engine, Entry } from './engine.js'
+import { confirm, isStale } from './lease.js'
 import { createOperation } from './operation.js'
 import { notStored, type Packed, packFailure, packResult, unpackResult } from './responses.js'
 import type { Codec, Operation, Result } from './types.js'
@@ -32,8 +33,9 @@ export async function perform(
 
 /** Work does not start on a claim that may have been taken over meanwhile. */
 export async function start(attempt: Attempt): Promise<void> {
+  if (!isStale(attempt.lease)) return
   try {
-    await attempt.lease.confirm()
+    await confirm(attempt.lease)
   } catch (error) {
     if (isRetrysafeError(error, 'lease_lost')) attempt.leave()
     else await attempt.release().catch(() => {}) // nothing ran, so a retry may run at once

@@ -11,6 +11,7 @@ import {
 import type { Attempt } from './attempt.js'
 import { fromBase64, toBase64 } from './base64.js'
 import type { Engine } from './engine.js'
+import { confirm, renew } from './lease.js'
 import { packResult, unpackResult } from './responses.js'
 import type { Codec } from './types.js'
 
@@ -62,7 +63,7 @@ export function createSteps(engine: Engine, attempt: Attempt, key: string): Step
     const at = reserve(name)
     const before = resumed.get(at)
     if (before !== undefined) return unpackStep(before, codec, key)
-    await attempt.lease.confirm()
+    await confirm(attempt.lease)
     const result = await work()
     // From here the step is done: whatever fails in saving it, its result goes to the work.
     try {
@@ -93,7 +94,7 @@ function createSaver(engine: Engine, attempt: Attempt, saved: Map<number, SavedS
       throw new RetrysafeError('value_too_large', `The checkpoint has ${bytes} bytes, more than maxCheckpointBytes.`)
     for (let tries = 1; ; tries++) {
       try {
-        await attempt.lease.renew({ checkpoint, checkpointNumber: covers })
+        await renew(attempt.lease, { checkpoint, checkpointNumber: covers })
         stored = covers
         return
       } catch (error) {

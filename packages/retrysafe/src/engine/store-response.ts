@@ -14,37 +14,53 @@ export type Settled =
   /** Another claim, a release or expiry ended this one; nothing was changed. */
   | { readonly status: 'lost'; readonly error: unknown }
 
+const stored: Settled = { status: 'stored' }
 const firstBackoffMs = 50
 const slowestBackoffMs = 5000
 
+/** What is being tried: the response, or only that there was one. */
+interface Try {
+  packed: Packed
+  /** Why the store refused the response itself. */
+  refusal: { readonly error: unknown } | undefined
+  lastError: unknown
+}
+
 /** Repeats `complete` until it is acknowledged or useless; the caller waits no longer than `patienceMs`, the lease. */
 export function storeResponse(engine: Engine, claim: Claim, packed: Packed, patienceMs: number): Promise<Settled> {
-  const { store, clock, random } = engine.settings
-  const { storeKey, token, run } = claim
-  const deadline = clock.monotonic() + run.retentionMs
-  let refused: { error: unknown } | undefined
-  let lastError: unknown
+  const attempted: Try = { packed, refusal: undefined, lastError: undefined }
+  return new Promise((resolve) => {
+    const impatient = (): void => resolve({ status: 'pending', error: attempted.lastError })
+    const alarm = engine.alarms.set(patienceMs, impatient)
+    const task = persist(engine, claim, attempted).then((settled) => {
+      alarm.cancel()
+      engine.closed(task)
+      resolve(settled)
+    })
+    engine.opened(task)
+  })
+}
 
-  async function persist(): Promise<Settled> {
-    for (let backoffMs = firstBackoffMs; ; backoffMs = Math.min(backoffMs * 2, slowestBackoffMs)) {
-      const { response, kind } = refused === undefined ? packed : notStored
-      try {
-        await store.complete(storeKey, response, { token, kind, retentionMs: run.retentionMs })
-        return refused === undefined ? { status: 'stored' } : { status: 'not_stored', error: refused.error }
-      } catch (error) {
-        lastError = error
-        if (isRetrysafeError(error, 'lease_lost')) return { status: 'lost', error }
-        if (isRetrysafeError(error, 'store_closed') || clock.monotonic() >= deadline)
-          return { status: 'pending', error }
-        if (refused === undefined && isRetrysafeError(error, 'value_too_large', 'value_not_serialisable')) {
-          // What the store cannot keep is not asked of it again: the key is completed without it, and nobody runs again.
-          refused = { error }
-          continue
-        }
+async function persist(engine: Engine, claim: Claim, attempted: Try): Promise<Settled> {
+  const { clock, random } = engine.settings
+  const deadline = clock.monotonic() + claim.run.retentionMs
+  for (let backoffMs = firstBackoffMs; ; backoffMs = Math.min(backoffMs * 2, slowestBackoffMs)) {
+    try {
+      const { response, kind } = attempted.packed
+      const { token, run } = claim
+      await engine.settings.store.complete(claim.storeKey, response, { token, kind, retentionMs: run.retentionMs })
+      return attempted.refusal === undefined ? stored : { status: 'not_stored', error: attempted.refusal.error }
+    } catch (error) {
+      attempted.lastError = error
+      if (isRetrysafeError(error, 'lease_lost')) return { status: 'lost', error }
+      if (isRetrysafeError(error, 'store_closed') || clock.monotonic() >= deadline) return { status: 'pending', error }
+      if (attempted.refusal === undefined && isRetrysafeError(error, 'value_too_large', 'value_not_serialisable')) {
+        // What the store cannot keep is not asked of it again: the key is completed without it, and nobody runs again.
+        attempted.refusal = { error }
+        attempted.packed = notStored
+        continue
       }
-      await clock.sleep(backoffMs * (0.5 + random() / 2), undefined, true)
     }
+    await clock.sleep(backoffMs * (0.5 + random() / 2), undefined, true)
   }
-
-  return engine.within(engine.background(persist()), patienceMs, () => ({ status: 'pending', error: lastError }))
 }
