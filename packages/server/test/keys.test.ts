@@ -157,6 +157,8 @@ test.each([
   ['with a length', 'Content-Length: 10\r\n\r\nhalf'],
   ['in chunks', 'Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'],
   ['before its body', 'Content-Length: 10\r\n\r\n'],
+  ['by nonsense in its first chunk', 'Transfer-Encoding: chunked\r\n\r\nnonsense\r\n'],
+  ['by nonsense in its second chunk', 'Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nnonsense\r\n'],
 ])('a response cut %s after a head that decided is lost, and the work never runs again', async (_name, rest) => {
   let count = 0
   // Head, half a body and the end of the connection come in one piece.
@@ -227,6 +229,31 @@ test('a client that hangs up leaves its work running, and a retry gets the respo
   })
   expect(retry).toMatchObject({ status: 200, body: 'done', headers: { 'idempotent-replayed': 'true' } })
   expect(upstream.count).toBe(1)
+})
+
+test('a client that hung up before a response that is cut after its head finds the key decided', async () => {
+  const head = gate()
+  const upstream = await upstreamOf(async (_req, res) => {
+    await head.passed
+    res.writeHead(201, { 'content-length': '10' })
+    res.write('half')
+    setImmediate(() => res.destroy())
+  })
+  const { port, url, lines } = await proxyTo(upstream.url, { leaseMs: 500 })
+  const wire = await wireTo(port)
+  wire.send('POST / HTTP/1.1\r\nHost: a\r\nIdempotency-Key: left\r\nContent-Length: 0\r\n\r\n')
+  await until(() => upstream.count === 1)
+  wire.socket.destroy()
+  await sleep(50)
+  head.open()
+  const headers = { host: 'a', 'idempotency-key': 'left', 'content-length': '0' }
+  const later = await until(
+    () => ask(url, { method: 'POST', headers }).catch(() => undefined),
+    (answer) => answer !== undefined && codeOf(answer) !== 'in_progress',
+  )
+  expect(upstream.count).toBe(1)
+  expect(later?.status).toBe(409)
+  await until(() => lines.some(({ outcome, key }) => outcome === 'ran' && key === 'left'))
 })
 
 test('a client that hangs up in the middle of a long response leaves it whole for its retry', async () => {

@@ -31,12 +31,21 @@ export function openAttempt(engine: Engine, claim: Opened): Attempt {
   const { storeKey, token, attempt } = claim
   const lease = openLease(engine, claim)
   const about = { storeKey, attempt }
+  let open = true
   const durationMs = (): number => clock.monotonic() - claim.sent.monotonic
+
+  /** Once, whichever way the claim ends. */
+  function close(): void {
+    stop(lease)
+    if (!open) return
+    open = false
+    engine.closed()
+  }
 
   async function complete(packed: Packed): Promise<Settled> {
     stop(lease)
     const settled = await storeResponse(engine, claim, packed, leftMs(lease))
-    engine.closed(self)
+    close()
     engine.changed(storeKey)
     if (settled.status === 'stored' && packed.kind !== notStored.kind)
       observe({ type: 'completed', ...about, durationMs: durationMs() })
@@ -52,7 +61,7 @@ export function openAttempt(engine: Engine, claim: Opened): Attempt {
     try {
       if (lease.lostBy === undefined) await call()
     } finally {
-      engine.closed(self)
+      close()
       engine.changed(storeKey)
     }
   }
@@ -62,18 +71,14 @@ export function openAttempt(engine: Engine, claim: Opened): Attempt {
     if (lease.lostBy === undefined) observe({ type: 'released', ...about, durationMs: durationMs() })
   }
 
-  const self: Attempt = {
+  engine.opened()
+  return {
     claim,
     lease,
     mayRelease: true,
     complete,
     release,
     giveUp: () => endBy(() => store.renew(storeKey, token, { leaseMs: 0 })),
-    leave() {
-      stop(lease)
-      engine.closed(self)
-    },
+    leave: close,
   }
-  engine.opened(self)
-  return self
 }

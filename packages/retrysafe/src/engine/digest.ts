@@ -31,6 +31,9 @@ export function sha256(...parts: (string | Uint8Array)[]): Uint8Array {
 
 /** `sha256` of the parts as base64url without padding: 43 characters. */
 export function digestText(...parts: (string | Uint8Array)[]): string {
+  hashAtOnce ??= findHashAtOnce()
+  const gathered = hashAtOnce === 'none' ? undefined : gather(parts)
+  if (hashAtOnce !== 'none' && gathered !== undefined) return hashAtOnce('sha256', gathered, 'base64url')
   return base64url(sha256(...parts))
 }
 
@@ -132,18 +135,36 @@ function openHash(): Hash {
   return createHash('sha256')
 }
 
-/** The synchronous digest of the runtime, where it has one and will give it without an import. */
+/** Some bundlers put a hollow module in the place of a real one, so what is found is tried first. */
 function findCreateHash(): CreateHash | undefined {
-  const runtime = globalThis as unknown as {
-    process?: { getBuiltinModule?: (name: string) => { createHash?: CreateHash } | undefined }
-  }
   try {
-    const found = runtime.process?.getBuiltinModule?.('crypto')?.createHash
-    // Some bundlers put a hollow module in the place of a real one.
+    const found = runtimeCrypto()?.createHash
     return found?.('sha256').digest().length === 32 ? found : undefined
   } catch {
     return undefined
   }
+}
+
+type HashAtOnce = (algorithm: 'sha256', bytes: Uint8Array, encoding: 'base64url') => string
+
+let hashAtOnce: HashAtOnce | 'none' | undefined
+
+/** Newer runtimes digest in one call, without an object in between. */
+function findHashAtOnce(): HashAtOnce | 'none' {
+  try {
+    const found = runtimeCrypto()?.hash
+    return found?.('sha256', new Uint8Array(), 'base64url').length === 43 ? found : 'none'
+  } catch {
+    return 'none'
+  }
+}
+
+/** The runtime's own library, where it has one and will give it without an import. */
+function runtimeCrypto(): { createHash?: CreateHash; hash?: HashAtOnce } | undefined {
+  const runtime = globalThis as unknown as {
+    process?: { getBuiltinModule?: (name: string) => { createHash?: CreateHash; hash?: HashAtOnce } | undefined }
+  }
+  return runtime.process?.getBuiltinModule?.('crypto')
 }
 
 /** The first 32 bits of the fractional parts of the cube roots of the first 64 primes (FIPS 180-4, 4.2.2). */

@@ -1,7 +1,8 @@
 /** What an instance has begun and not yet ended, so that a drain can wait for it. */
 export interface OpenWork {
-  opened(work: object): void
-  closed(work: object): void
+  opened(): void
+  /** Once for each `opened`. */
+  closed(): void
   /** Keeps `drain` waiting for the promise. */
   background<T>(task: Promise<T>): Promise<T>
   /** Resolves when nothing is open. */
@@ -9,24 +10,26 @@ export interface OpenWork {
 }
 
 export function createOpenWork(): OpenWork {
-  const open = new Set<object>()
+  let open = 0
   let waiting: (() => void)[] = []
 
-  function closed(work: object): void {
-    open.delete(work)
-    if (open.size > 0) return
+  function closed(): void {
+    open -= 1
+    if (open > 0 || waiting.length === 0) return
     const drained = waiting
     waiting = []
     for (const resolve of drained) resolve()
   }
 
   return {
-    opened: (work) => open.add(work),
+    opened() {
+      open += 1
+    },
     closed,
     background(task) {
-      open.add(task)
-      return task.finally(() => closed(task))
+      open += 1
+      return task.finally(closed)
     },
-    drain: () => (open.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+    drain: () => (open === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
   }
 }

@@ -32,12 +32,12 @@ export function storeResponse(engine: Engine, claim: Claim, packed: Packed, pati
   return new Promise((resolve) => {
     const impatient = (): void => resolve({ status: 'pending', error: attempted.lastError })
     const alarm = engine.alarms.set(patienceMs, impatient)
-    const task = persist(engine, claim, attempted).then((settled) => {
+    engine.opened()
+    void persist(engine, claim, attempted).then((settled) => {
       alarm.cancel()
-      engine.closed(task)
+      engine.closed()
       resolve(settled)
     })
-    engine.opened(task)
   })
 }
 

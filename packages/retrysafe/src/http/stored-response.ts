@@ -1,5 +1,5 @@
 /* A response as it is kept in a store: one run of bytes. */
-import { RetrysafeError } from '../contract/index.js'
+import { RetrysafeError, utf8Length } from '../contract/index.js'
 import type { HeaderList } from './headers.js'
 
 export interface StoredResponse {
@@ -11,6 +11,8 @@ export interface StoredResponse {
   readonly origin?: string
   readonly body: Uint8Array
 }
+
+const utf8 = new TextEncoder()
 
 /** Raised when the form changes; what an earlier release wrote is read for ever. */
 const formatVersion = 1
@@ -30,12 +32,13 @@ export function encodeResponse(response: {
   readonly body: Uint8Array
 }): Uint8Array {
   const { status, statusText, headers, origin, body } = response
-  const head = new TextEncoder().encode(JSON.stringify([status, statusText ?? null, origin ?? null, headers.flat()]))
-  const bytes = new Uint8Array(prefixBytes + head.length + body.length)
+  const head = JSON.stringify([status, statusText ?? null, origin ?? null, headers.flat()])
+  const headLength = utf8Length(head)
+  const bytes = new Uint8Array(prefixBytes + headLength + body.length)
   bytes[0] = formatVersion
-  new DataView(bytes.buffer).setUint32(1, head.length)
-  bytes.set(head, prefixBytes)
-  bytes.set(body, prefixBytes + head.length)
+  new DataView(bytes.buffer).setUint32(1, headLength)
+  utf8.encodeInto(head, bytes.subarray(prefixBytes))
+  bytes.set(body, prefixBytes + headLength)
   return bytes
 }
 

@@ -116,7 +116,7 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
     migrate: () => readNow(queue, () => undefined),
     list: (query) => list(queue, query),
     delete: (key) => discard(queue, key),
-    free: (key, { attempt }) => free(queue, key, attempt),
+    free: async (key, { attempt }) => free(queue, key, attempt),
     close: () => {
       closing ??= drain(queue).then(() => {
         queue.connection = undefined // libsql keeps a file open while statements are held

@@ -8,6 +8,7 @@ import { headerCases } from './adapter/header-cases.js'
 import { keyCases } from './adapter/key-cases.js'
 import { leaseCases } from './adapter/lease-cases.js'
 import { limitCases } from './adapter/limit-cases.js'
+import { outageCases } from './adapter/outage-cases.js'
 import { scopeCases } from './adapter/scope-cases.js'
 import { statusCases } from './adapter/status-cases.js'
 import { streamCases } from './adapter/stream-cases.js'
@@ -28,20 +29,17 @@ import type { CaseResult } from './store-cases.js'
  * ```
  */
 export const adapterCases: readonly AdapterCase[] = [
-  ...keyCases,
-  ...scopeCases,
-  ...fingerprintCases,
-  ...duplicateCases,
-  ...statusCases,
-  ...headerCases,
-  ...bodyCases,
-  ...streamCases,
-  ...limitCases,
-  ...departureCases,
-  ...leaseCases,
-  ...wireCases,
-  ...errorTableCases,
+  ...about('requests', keyCases, scopeCases, fingerprintCases, errorTableCases),
+  ...about('responses', duplicateCases, statusCases, headerCases, bodyCases, streamCases),
+  ...about('responses', limitCases, departureCases, leaseCases, outageCases, wireCases),
 ]
+
+function about(
+  theme: AdapterCase['about'],
+  ...cases: readonly (readonly Omit<AdapterCase, 'about'>[])[]
+): AdapterCase[] {
+  return cases.flat().map((one) => ({ ...one, about: theme }))
+}
 
 /**
  * Runs one case against an adapter, and never rejects.

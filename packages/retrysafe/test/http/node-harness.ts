@@ -7,7 +7,14 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { memoryStore } from 'retrysafe/memory'
 import { type HttpOptions, idempotent, operationOf } from 'retrysafe/node'
-import type { AdapterOptions, HandlerRequest, HeaderLines, OpenAdapter, Script } from 'retrysafe/testkit'
+import type {
+  AdapterOptions,
+  AdapterSetting,
+  HandlerRequest,
+  HeaderLines,
+  OpenAdapter,
+  Script,
+} from 'retrysafe/testkit'
 import { connectRaw, exchangeHttp1, exchangeHttp2 } from './raw-client.js'
 
 /** How a handler writes: by `writeHead` and `write`, by `setHeader` and a pipeline, or event by event without promises. */
@@ -22,12 +29,15 @@ export function openNode({ style, protocol }: HarnessOptions): OpenAdapter {
   return async (setting) => {
     const store = memoryStore()
     const once = idempotent(optionsOf(setting.options, setting.between?.(store) ?? store))
-    const handle = once(async (request, response) => {
-      const script = await setting.handler(viewOf(request, style))
-      await play(script, response, style)
+    const handle = once((request, response) => {
+      const played = answer(setting, request, response, style)
+      // A handler of the older kind returns at once, and what it began ends the response some time.
+      if (style !== 'events') return played
+      played.catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined))
     })
     const listener = (request: IncomingMessage, response: ServerResponse): void => {
-      for (const [name, value] of setting.outerHeaders?.(viewOf(request, style)) ?? []) response.appendHeader(name, value)
+      for (const [name, value] of setting.outerHeaders?.(viewOf(request, style)) ?? [])
+        response.appendHeader(name, value)
       handle(request, response)
     }
     const { port, close } = await listen(protocol, listener)
@@ -62,7 +72,10 @@ export async function listen(
   }
 }
 
-function optionsOf(options: AdapterOptions, store: ReturnType<typeof memoryStore> | object): HttpOptions<IncomingMessage> {
+function optionsOf(
+  options: AdapterOptions,
+  store: ReturnType<typeof memoryStore> | object,
+): HttpOptions<IncomingMessage> {
   const { scope, fingerprint, covers, ...rest } = options
   const reader =
     (request: IncomingMessage) =>
@@ -107,8 +120,18 @@ function readByEvents(request: IncomingMessage): Promise<Uint8Array> {
   })
 }
 
+async function answer(
+  setting: AdapterSetting,
+  request: IncomingMessage,
+  response: ServerResponse,
+  style: Style,
+): Promise<void> {
+  const script = await setting.handler(viewOf(request, style))
+  await play(script, response, style)
+}
+
 async function play(script: Script, response: ServerResponse, style: Style): Promise<void> {
-  if (script.earlyHints !== undefined) 
+  if (script.earlyHints !== undefined)
     response.writeEarlyHints(fieldsOf(script.earlyHints.map(([name, value]) => [name.toLowerCase(), value])))
   const { status = 200, statusText, headers = [], body, chunks } = script
   if (style === 'writeHead') {
@@ -122,7 +145,8 @@ async function play(script: Script, response: ServerResponse, style: Style): Pro
   }
   if (script.flush === 'head') response.flushHeaders()
   if (chunks !== undefined) await writeChunks(script, chunks, response, style)
-  if (script.cut) return void response.destroy()
+  // Without an error, HTTP/2 ends the stream as if the response were whole.
+  if (script.cut) return void response.destroy(response.req.httpVersionMajor < 2 ? undefined : new Error('cut'))
   if (response.writableEnded) return
   if (script.trailers !== undefined) response.addTrailers(Object.fromEntries(script.trailers))
   if (body === undefined) response.end()
@@ -135,7 +159,8 @@ async function writeChunks(
   response: ServerResponse,
   style: Style,
 ): Promise<void> {
-  if (style === 'pipeline' && script.cut !== true && script.trailers === undefined)
+  const isLast = script.body === undefined && script.trailers === undefined && script.cut !== true
+  if (style === 'pipeline' && isLast)
     return pipeline(Readable.from(chunks, { objectMode: false, highWaterMark: 1 }), response)
   for await (const chunk of chunks) {
     if (response.write(chunk)) continue

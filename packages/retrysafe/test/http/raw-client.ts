@@ -13,7 +13,6 @@ export function exchangeHttp1(port: number, request: ClientRequest): Exchange {
   void reply.then(() => socket.destroy())
   socket.write(bytesOfRequest(port, request))
   const head = reader.head()
-  head.catch(() => {})
   return {
     head,
     reply,
@@ -76,7 +75,8 @@ export function exchangeHttp2(port: number, request: ClientRequest): Exchange {
   const { body, declaredLength, unfinished = false } = request
   const chunks = body === undefined ? [] : Array.isArray(body) ? body : [body]
   if (declaredLength !== undefined) fields['content-length'] = String(declaredLength)
-  else if (body !== undefined && !Array.isArray(body)) fields['content-length'] = String((body as Uint8Array).byteLength)
+  else if (body !== undefined && !Array.isArray(body))
+    fields['content-length'] = String((body as Uint8Array).byteLength)
   const stream = session.request(fields, { endStream: body === undefined && !unfinished })
   for (const chunk of chunks as Uint8Array[]) stream.write(chunk)
   if (!unfinished && body !== undefined) stream.end()
@@ -85,9 +85,10 @@ export function exchangeHttp2(port: number, request: ClientRequest): Exchange {
   const received: Buffer[] = []
   let seen: ReplyHead | undefined
   let trailers: ReplyHead['headers'] = []
-  let ended = false
   stream.on('error', () => {})
-  stream.on('headers', (headers) => informational.push({ status: Number(headers[':status']), headers: linesOf(headers) }))
+  stream.on('headers', (headers) =>
+    informational.push({ status: Number(headers[':status']), headers: linesOf(headers) }),
+  )
   const head = new Promise<ReplyHead>((resolve, reject) => {
     stream.on('response', (headers) => {
       seen = { status: Number(headers[':status']), statusText: '', headers: linesOf(headers), informational }
@@ -100,16 +101,20 @@ export function exchangeHttp2(port: number, request: ClientRequest): Exchange {
     trailers = linesOf(headers)
   })
   stream.on('data', (chunk: Buffer) => received.push(chunk))
-  stream.on('end', () => {
-    ended = true
-  })
   const reply = new Promise<Reply>((resolve) => {
-    stream.on('close', () => {
-      const complete = ended && stream.rstCode === constants.NGHTTP2_NO_ERROR
+    // A stream whose upload is stuck never closes, so the end of the response is enough.
+    let ended = false
+    const finish = (): void => {
+      const complete = ended && seen !== undefined && stream.rstCode === constants.NGHTTP2_NO_ERROR
       session.destroy()
       const nothing: ReplyHead = { status: 0, statusText: '', headers: [], informational }
-      resolve({ ...(seen ?? nothing), body: Buffer.concat(received), trailers, complete: complete && seen !== undefined })
+      resolve({ ...(seen ?? nothing), body: Buffer.concat(received), trailers, complete })
+    }
+    stream.on('end', () => {
+      ended = true
+      setImmediate(finish)
     })
+    stream.on('close', finish)
   })
   return {
     head,

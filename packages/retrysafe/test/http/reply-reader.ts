@@ -31,6 +31,7 @@ export function createReplyReader(method: string): ReplyReader {
     resolveHead = resolve
     rejectHead = reject
   })
+  firstHead.catch(() => {}) // whoever asked for it is told all the same
 
   function finish(complete: boolean, trailers: Lines = []): void {
     const nothing: ReplyHead = { status: 0, statusText: '', headers: [], informational }
@@ -125,10 +126,10 @@ function readTrailers(bytes: Buffer): [string | undefined, Buffer] {
 
 function framingOf(method: string, { status, headers }: ReplyHead): Framing {
   if (method === 'HEAD' || status === 204 || status === 304) return { type: 'length', left: 0 }
-  const valueOf = (wanted: string): string | undefined =>
+  const valueOfHeader = (wanted: string): string | undefined =>
     headers.find(([name]) => name.toLowerCase() === wanted)?.[1]
-  if (valueOf('transfer-encoding')?.toLowerCase() === 'chunked') return { type: 'chunked' }
-  const length = valueOf('content-length')
+  if (valueOfHeader('transfer-encoding')?.toLowerCase() === 'chunked') return { type: 'chunked' }
+  const length = valueOfHeader('content-length')
   return length === undefined ? { type: 'close' } : { type: 'length', left: Number(length) }
 }
 

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { resetsSafely } from '../../src/stores/_sqlite-schema.js'
+import { prepareDatabase, resetsSafely, sqliteVersion } from '../../src/stores/_sqlite-schema.js'
 import { type SqliteDatabase, type SqliteStore, sqliteStore } from '../../src/stores/sqlite.js'
 import { simulatedClock } from '../../src/testkit/simulated-clock.js'
 import type { OpenedStore } from '../../src/testkit/store-case.js'
@@ -61,6 +61,8 @@ function batchCases(client: Client): void {
       Array.from({ length: 64 }, async (_, index) => {
         for (let turn = 0; turn < 3; turn++) {
           await store.begin(`key-${index}-${turn}`, { token: 'mine' })
+          // Some callers are slower than others to get on.
+          for (let hop = 0; hop < index % 7; hop++) await undefined
           await store.complete(`key-${index}-${turn}`, turn, { token: 'mine' })
         }
       }),
@@ -114,6 +116,7 @@ function batchCases(client: Client): void {
       expect(ends.map(({ status }) => status)).toEqual(keys.map((key) => (key === 'bad' ? 'rejected' : 'fulfilled')))
       expect(ends[2]).toMatchObject({ reason: { code: 'store_unavailable', cause: expect.anything() } })
       expect((await store.list()).records.map(({ key }) => key)).toEqual(['a', 'b', 'c', 'd'])
+      await expect(store.begin('bad')).rejects.toMatchObject({ code: 'store_unavailable' })
       // No transaction is left open: another handle may write at once.
       const other = client.open(path)
       other.exec('PRAGMA busy_timeout = 0')
@@ -240,6 +243,25 @@ function lockCases(client: Client): void {
 }
 
 function fileCases(client: Client): void {
+  test('whoever makes the tables while another waits to make them is no hindrance', async () => {
+    const path = fresh()
+    const [handle, other] = [client.open(path), client.open(path)]
+    let raced = false
+    const database: SqliteDatabase = {
+      prepare: (sql) => handle.prepare(sql),
+      exec: (sql) => {
+        if (sql === 'BEGIN IMMEDIATE' && !raced) {
+          raced = true
+          prepareDatabase(other, path)
+        }
+        return handle.exec(sql)
+      },
+    }
+    expect(await sqliteStore({ database }).begin('key')).toMatchObject({ status: 'new' })
+    expect(raced).toBe(true)
+    other.close()
+  })
+
   test('a file that is no database is named and left as it is', async () => {
     const path = fresh()
     const junk = Buffer.from('This is a letter, and no database. '.repeat(300))
@@ -415,6 +437,20 @@ describe('by its path', () => {
     await next.close()
   })
 
+  test('closing waits for what is queued before it closes the file', async () => {
+    const path = fresh()
+    const store = sqliteStore({ path })
+    const order: string[] = []
+    const claims = ['a', 'b', 'c'].map(async (key) => order.push((await store.begin(key)).status))
+    await store.close()
+    order.push('closed')
+    await Promise.all(claims)
+    expect(order).toEqual(['new', 'new', 'new', 'closed'])
+    const next = sqliteStore({ path })
+    expect((await next.list()).records.map(({ key }) => key)).toEqual(['a', 'b', 'c'])
+    await next.close()
+  })
+
   test('a store that was never used closes without a file', async () => {
     const path = fresh()
     await sqliteStore({ path }).close()
@@ -432,6 +468,34 @@ describe('by its path', () => {
     mkdirSync(missing)
     expect(await store.begin('key')).toMatchObject({ status: 'new' })
     await store.close()
+  })
+
+  test('who shares the file through an SQLite with the WAL-reset bug is warned, once; who does not is not', async () => {
+    const name = process.getBuiltinModule('node:sqlite') === undefined ? 'libsql' : 'node:sqlite'
+    const client = clients.find((one) => one.name === name)
+    if (client === undefined) throw new Error(`${name} is not there`)
+    const warnings: unknown[] = []
+    const listen = (warning: Error & { code?: string }): void => {
+      if (warning.code === 'RETRYSAFE_SQLITE_RESET') warnings.push(warning.message)
+    }
+    process.on('warning', listen)
+    const path = fresh()
+    const stores = [sqliteStore({ path }), sqliteStore({ path })]
+    for (const [index, store] of stores.entries()) await store.begin(`alone-${index}`)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(warnings).toEqual([])
+    const other = client.open(path)
+    other.exec('PRAGMA busy_timeout = 0')
+    other.exec('BEGIN IMMEDIATE')
+    const claims = stores.map((store) => store.begin('key'))
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+    other.exec('COMMIT')
+    await Promise.all(claims)
+    const safe = resetsSafely(sqliteVersion(other))
+    expect(warnings).toEqual(safe ? [] : [expect.stringContaining(path)])
+    process.off('warning', listen)
+    for (const store of stores) await store.close()
+    other.close()
   })
 
   test('exactly one of path and database is accepted, and only what can be one', () => {

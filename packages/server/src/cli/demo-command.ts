@@ -11,7 +11,8 @@ import { addFlags, givenBy } from './command.js'
 import { complain, exitFailure, exitUsage, explain } from './failure.js'
 import { type Flags, readSettings } from './flags.js'
 import { untilStopped } from './proxy-command.js'
-import { conflicts, type ProxySettings, proxyFlags } from './proxy-flags.js'
+import { proxyFlags } from './proxy-flags.js'
+import { conflicts, type ProxySettings } from './proxy-settings.js'
 import { openStore, type StoreUrl } from './store-url.js'
 
 const demoStore = {

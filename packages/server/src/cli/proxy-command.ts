@@ -4,7 +4,8 @@ import { createLog, type Log } from '../telemetry/log.js'
 import { addFlags, describeVariables, givenBy } from './command.js'
 import { complain, exitFailure, exitUsage, explain } from './failure.js'
 import { readSettings } from './flags.js'
-import { conflicts, type ProxySettings, proxyFlags } from './proxy-flags.js'
+import { proxyFlags } from './proxy-flags.js'
+import { conflicts, type ProxySettings } from './proxy-settings.js'
 import { openStore } from './store-url.js'
 
 /** `retrysafe proxy`. `finish` is told the exit code. */

@@ -14,7 +14,7 @@ export type NodeBody =
  */
 export async function readNodeBody(request: IncomingMessage, maxBytes: number, held: HeldBytes): Promise<NodeBody> {
   // A short body came with its head and is parsed by the end of this turn.
-  await undefined
+  await new Promise(setImmediate)
   if (isBroken(request)) return { status: 'aborted' }
   return isWhole(request) ? readWhole(request, maxBytes, held) : readAsItComes(request, maxBytes, held)
 }

@@ -3,7 +3,9 @@ import type { Answer } from '../core/facts.js'
 import type { HeldBytes } from '../core/held-bytes.js'
 import type { Ending, HttpRun, Settlement, WholeHead } from '../core/http-run.js'
 import type { HeaderList } from '../headers.js'
-import { applyHeaders, headersOf, isHttp1, replaceResponse } from './node-response.js'
+import { bytesOf, type Copy, callbackOf, createCopy, joined, type Written } from './node-chunks.js'
+import { endUnseen, isGone, pretendOpen } from './node-departure.js'
+import { applyHeaders, cutResponse, headersOf, isHttp1, replaceResponse } from './node-response.js'
 
 /** A response while the work writes it: captured, streamed on as it comes, its end held until it is stored. */
 export interface CapturedResponse {
@@ -13,7 +15,6 @@ export interface CapturedResponse {
   leave(): void
 }
 
-type Written = (error?: Error | null) => void
 type Hooked = 'writeHead' | 'write' | 'end' | 'flushHeaders' | 'destroy' | 'emit'
 
 interface Capture {
@@ -79,12 +80,6 @@ export function captureResponse(
   return { fail: (error, answer) => onFailure(capture, error, answer), leave: () => leave(capture) }
 }
 
-/** Whether the client left before anybody listened. */
-function isGone(response: ServerResponse): boolean {
-  const { stream } = response as { stream?: { destroyed: boolean } } // of http2
-  return response.destroyed || stream?.destroyed === true
-}
-
 function onWriteHead(capture: Capture, status: number, reason: unknown, headers: unknown): ServerResponse {
   const { response, original, headWritten } = capture
   if (headWritten) return original.writeHead.call(response, status) // lets Node complain as it does
@@ -144,7 +139,8 @@ function onDestroy(capture: Capture, error: Error | undefined): ServerResponse {
   const failed: Ending = { type: 'failed', error: error ?? new Error('The response was destroyed.') }
   void settle(capture, capture.headSent ? { type: 'cut', head: headOf(response) } : failed).then(() => {
     restore(capture)
-    response.destroy(error)
+    if (capture.clientLeft) response.emit('close')
+    else response.destroy(error)
   })
   return response
 }
@@ -186,7 +182,7 @@ async function onFailure(capture: Capture, error: unknown, answer: () => Answer)
   )
   restore(capture)
   if (capture.clientLeft) response.emit('close')
-  else if (headSent) response.destroy()
+  else if (headSent) cutResponse(response)
   else replaceResponse(response, settlement.action === 'replace' ? settlement.answer : answer(), capture.outer)
 }
 
@@ -197,7 +193,7 @@ async function finish(capture: Capture, last: Buffer | string | undefined, done:
   restore(capture)
   if (capture.clientLeft) endUnseen(response, done)
   else if (settlement.action === 'send') response.end(last, done)
-  else if (capture.headSent) response.destroy()
+  else if (capture.headSent) cutResponse(response)
   else replaceResponse(response, settlement.answer, capture.outer)
 }
 
@@ -239,7 +235,7 @@ function holdLast(capture: Capture, data: Buffer): void {
   const { response, original } = capture
   capture.heldBack = Buffer.from(data)
   void settle(capture).then((settlement) => {
-    if (settlement.action === 'replace') return response.destroy()
+    if (settlement.action === 'replace') return cutResponse(response)
     const { heldBack } = capture
     capture.heldBack = undefined
     if (heldBack !== undefined && !capture.clientLeft) original.write.call(response, heldBack, 'utf8')
@@ -253,20 +249,6 @@ function restore(capture: Capture): void {
   if (clientLeft) pretendOpen(response, false)
   capture.copy.drop()
   capture.over()
-}
-
-/** The response of a client that left is over: whoever waits for its events gets them. */
-function endUnseen(response: ServerResponse, done: Written | undefined): void {
-  process.nextTick(() => {
-    done?.()
-    response.emit('finish')
-    response.emit('close')
-  })
-}
-
-/** What streams look at before they write to a response. */
-function pretendOpen(response: ServerResponse, open: boolean): void {
-  Object.assign(response, { destroyed: !open, _closed: !open })
 }
 
 /** Node's own fields behind `headersSent` and `writableEnded` of HTTP/1; http2 has getters alone. */
@@ -302,47 +284,3 @@ function hideState({ response, headSent }: Capture): void {
 
 /** Stands for a head that was given and has not left. */
 const heldHead = 'held'
-
-/** The bytes of a response, as long as they may be kept. */
-interface Copy {
-  keep(chunk: Buffer): void
-  /** Undefined where there were too many: delivered all the same, and nothing of them is held. */
-  bytes(): Buffer | undefined
-  drop(): void
-}
-
-function createCopy(maxBytes: number, held: HeldBytes): Copy {
-  let chunks: Buffer[] | undefined = []
-  let bytes = 0
-  function drop(): void {
-    held.give(bytes)
-    bytes = 0
-    chunks = undefined
-  }
-  return {
-    keep(chunk) {
-      if (chunks === undefined || chunk.byteLength === 0) return
-      if (bytes + chunk.byteLength > maxBytes || !held.take(chunk.byteLength)) return drop()
-      bytes += chunk.byteLength
-      chunks.push(chunk)
-    },
-    bytes: () => (chunks?.length === 1 ? chunks[0] : chunks && Buffer.concat(chunks)),
-    drop,
-  }
-}
-
-function joined(first: Buffer | undefined, second: Buffer | undefined): Buffer | undefined {
-  return first === undefined || second === undefined ? (first ?? second) : Buffer.concat([first, second])
-}
-
-function bytesOf(chunk: unknown, encoding: unknown): Buffer {
-  if (typeof chunk === 'string')
-    return Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8')
-  if (Buffer.isBuffer(chunk)) return chunk
-  if (chunk instanceof Uint8Array) return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-  throw new TypeError('A response chunk must be a string, a Buffer or a Uint8Array.')
-}
-
-function callbackOf(...candidates: unknown[]): Written | undefined {
-  return candidates.find((candidate) => typeof candidate === 'function') as Written | undefined
-}

@@ -17,6 +17,11 @@ export function replaceResponse(response: ServerResponse, answer: Answer, outer:
   sendAnswer(response, answer)
 }
 
+/** Breaks a response off so that its client knows it: of HTTP/2, a stream that just ends looks like a whole response. */
+export function cutResponse(response: ServerResponse): void {
+  response.destroy(isHttp1(response) ? undefined : new Error('The response broke off.'))
+}
+
 /** HTTP/2 has other fields, and no status text: Node warns of whoever touches it. */
 export function isHttp1(response: ServerResponse): boolean {
   return response.req.httpVersionMajor < 2

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2Stream } from 'node:http2'
 import { isRetrysafeError } from '../../contract/index.js'
 import type { Operation } from '../../engine/index.js'
 import { asRetrysafeError, refusal } from '../core/answers.js'
@@ -8,7 +9,7 @@ import type { HttpRun } from '../core/http-run.js'
 import type { HeaderList } from '../headers.js'
 import { readNodeBody } from './node-body.js'
 import { captureResponse } from './node-capture.js'
-import { headersOf, sendAnswer } from './node-response.js'
+import { cutResponse, headersOf, isHttp1, sendAnswer } from './node-response.js'
 
 /** What the carrier needs to know of a framework. */
 export interface NodeExchange<Request> {
@@ -100,7 +101,7 @@ async function handlePassed<Request>(gate: Gate<Request>, exchange: NodeExchange
     await exchange.handle()
   } catch (error) {
     if (!isRetrysafeError(error)) throw error
-    if (response.headersSent) response.destroy()
+    if (response.headersSent) cutResponse(response)
     else sendAnswer(response, failureAnswer(gate, factsOf(request, exchange.target), error))
   }
 }
@@ -153,10 +154,15 @@ function invite<Request>(gate: Gate<Request>, request: IncomingMessage, response
   if (gate.settings.gateway && /100-continue/i.test(request.headers.expect ?? '')) response.writeContinue()
 }
 
-/** Refuses without reading the body; a long one is not awaited, so the connection ends. */
+/** Refuses without reading the body; a long one is not awaited, so the connection ends, or the stream of HTTP/2. */
 function refuseUnread(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
-  const length = Number(request.headers['content-length'] ?? (hasBody(request) ? Number.POSITIVE_INFINITY : 0))
-  if (length > longestDrainBytes && request.httpVersionMajor < 2) response.setHeader('Connection', 'close')
+  if (!isHttp1(response)) {
+    const { stream } = response as ServerResponse & { stream?: Http2Stream }
+    stream?.once('finish', () => stream.close()) // without an error, as RFC 9113, 8.1 has it
+  } else {
+    const length = Number(request.headers['content-length'] ?? (hasBody(request) ? Number.POSITIVE_INFINITY : 0))
+    if (length > longestDrainBytes) response.setHeader('Connection', 'close')
+  }
   sendAnswer(response, answer)
 }
 

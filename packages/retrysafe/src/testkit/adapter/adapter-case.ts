@@ -6,6 +6,8 @@ export interface AdapterCase {
   readonly name: string
   /** What goes wrong in production where it does not hold. */
   readonly why: string
+  /** `responses`: what may depend on the way in which a handler writes; an adapter that has several runs them for each. */
+  readonly about: 'requests' | 'responses'
   /** What the adapter must be able to show; one that cannot skips the case. */
   readonly needs: readonly AdapterNeed[]
   /** Resolves where the promise holds, rejects with what was expected and what was seen where it does not. */

@@ -1,6 +1,6 @@
 /* What may stand between an adapter and its store. */
 import type { IdempotencyStore } from '../../contract/index.js'
-import { latch, type Latch } from './scene.js'
+import { type Latch, latch } from './scene.js'
 
 type Between = (store: IdempotencyStore) => IdempotencyStore
 
@@ -48,7 +48,10 @@ export function slowBegin(): { readonly between: Between; asked(): number; reado
 }
 
 /** A store whose methods of these names reject. */
-export function failing(names: readonly ('begin' | 'complete' | 'release' | 'renew' | 'get')[], error: () => unknown): Between {
+export function failing(
+  names: readonly ('begin' | 'complete' | 'release' | 'renew' | 'get')[],
+  error: () => unknown,
+): Between {
   return (store) => {
     const broken = async (): Promise<never> => {
       throw error()

@@ -6,7 +6,9 @@ import { adapterCase, bytesOf, headerOf } from './scene.js'
 
 const allBytes = new Uint8Array(1024).map((_, index) => index % 256)
 const large = new Uint8Array(1_000_000).map((_, index) => (index * 31) % 251)
-const gzipped = new Uint8Array([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xcb, 0xc8, 4, 0, 0xac, 0x2a, 0x93, 0xd8, 2, 0, 0, 0])
+const gzipped = new Uint8Array([
+  0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xcb, 0xc8, 4, 0, 0xac, 0x2a, 0x93, 0xd8, 2, 0, 0, 0,
+])
 
 const length = (bytes: Uint8Array): readonly [string, string] => ['Content-Length', `${bytes.byteLength}`]
 const parts = (bytes: Uint8Array): Uint8Array[] => [bytes.subarray(0, 1), bytes.subarray(1, 700), bytes.subarray(700)]
@@ -22,7 +24,11 @@ const bodies: readonly (readonly [what: string, script: Script, body: Uint8Array
   ['one chunk', { chunks: [allBytes] }, allBytes],
   ['chunks', { chunks: parts(allBytes) }, allBytes],
   ['chunks with their length', { headers: [length(allBytes)], chunks: parts(allBytes) }, allBytes],
-  ['chunks and a last one with the end', { chunks: parts(allBytes), body: 'last' }, bytesOf(Uint8Array.from([...allBytes, ...bytesOf('last')]))],
+  [
+    'chunks and a last one with the end',
+    { chunks: parts(allBytes), body: 'last' },
+    bytesOf(Uint8Array.from([...allBytes, ...bytesOf('last')])),
+  ],
   [
     'chunks and a last one with the end, with their length',
     { headers: [length(allBytes)], chunks: parts(allBytes).slice(0, 2), body: allBytes.subarray(700) },
@@ -30,8 +36,19 @@ const bodies: readonly (readonly [what: string, script: Script, body: Uint8Array
   ],
   ['no chunks', { chunks: [] }, new Uint8Array()],
   ['empty chunks', { chunks: ['', 'a', '', 'b', ''] }, bytesOf('ab')],
-  ['a megabyte in chunks', { chunks: Array.from({ length: 25 }, (_, index) => large.subarray(index * 40_000, (index + 1) * 40_000)) }, large],
-  ['a megabyte in chunks, with their length', { headers: [length(large)], chunks: Array.from({ length: 25 }, (_, index) => large.subarray(index * 40_000, (index + 1) * 40_000)) }, large],
+  [
+    'a megabyte in chunks',
+    { chunks: Array.from({ length: 25 }, (_, index) => large.subarray(index * 40_000, (index + 1) * 40_000)) },
+    large,
+  ],
+  [
+    'a megabyte in chunks, with their length',
+    {
+      headers: [length(large)],
+      chunks: Array.from({ length: 25 }, (_, index) => large.subarray(index * 40_000, (index + 1) * 40_000)),
+    },
+    large,
+  ],
   ['a head of its own, and text', { flush: 'head', body: 'later' }, bytesOf('later')],
   ['a head of its own, and nothing', { flush: 'head' }, new Uint8Array()],
   ['compressed bytes', { headers: [['Content-Encoding', 'gzip']], body: gzipped }, gzipped],
@@ -39,10 +56,12 @@ const bodies: readonly (readonly [what: string, script: Script, body: Uint8Array
 
 /** What the lists above hold is written anew for every run. */
 function fresh(script: Script): Script {
-  return script.chunks === undefined ? script : { ...script, chunks: [...(script.chunks as Iterable<string | Uint8Array>)] }
+  return script.chunks === undefined
+    ? script
+    : { ...script, chunks: [...(script.chunks as Iterable<string | Uint8Array>)] }
 }
 
-export const bodyCases: readonly AdapterCase[] = [
+export const bodyCases: readonly Omit<AdapterCase, 'about'>[] = [
   ...bodies.map(([what, script, body]) =>
     adapterCase(
       `a body is delivered and replayed byte for byte: ${what}`,
@@ -64,7 +83,15 @@ export const bodyCases: readonly AdapterCase[] = [
       'Bytes after it would be read as the next response.',
       [],
       async (set) => {
-        const scene = await set({ handler: { status, headers: [['ETag', '"v1"'], ['X-Run', '1']] } })
+        const scene = await set({
+          handler: {
+            status,
+            headers: [
+              ['ETag', '"v1"'],
+              ['X-Run', '1'],
+            ],
+          },
+        })
         expectReply(await scene.ask(), { status, body: '', headers: { etag: '"v1"' } }, 'the first')
         const retry = await scene.ask()
         expectReply(retry, { status, body: '', replayed: true, headers: { etag: '"v1"', 'x-run': '1' } }, 'the retry')
@@ -110,7 +137,11 @@ export const bodyCases: readonly AdapterCase[] = [
       })
       const first = await scene.ask()
       expectReply(first, { status: 201, body: 'done' }, 'the first')
-      expectEqual(first.informational.map(({ status }) => status), [103], 'informational responses')
+      expectEqual(
+        first.informational.map(({ status }) => status),
+        [103],
+        'informational responses',
+      )
       expectReply(await scene.ask(), { status: 201, body: 'done', replayed: true }, 'the retry')
     },
   ),

@@ -8,7 +8,7 @@ import { adapterCase, headerOf, textOf } from './scene.js'
 const codes = Object.keys(refusals) as ErrorCode[]
 
 /** A store whose `begin` rejects. */
-export function refusing(error: () => unknown): (store: IdempotencyStore) => IdempotencyStore {
+function refusing(error: () => unknown): (store: IdempotencyStore) => IdempotencyStore {
   return (store) => ({
     ...store,
     begin: async () => {
@@ -22,7 +22,7 @@ const inside = 'postgres://user:hunter2@10.0.0.7/ledger'
 
 const storeCodes: readonly ErrorCode[] = ['store_unavailable', 'store_full', 'store_closed', 'store_corrupt']
 
-export const errorTableCases: readonly AdapterCase[] = [
+export const errorTableCases: readonly Omit<AdapterCase, 'about'>[] = [
   ...codes.map((code) =>
     adapterCase(
       `${code} of the store answers with its status and advice`,

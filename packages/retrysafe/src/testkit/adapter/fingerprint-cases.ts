@@ -115,7 +115,7 @@ const pairs: readonly (readonly [what: string, isSame: boolean, first: Ask, seco
   ],
 ]
 
-export const fingerprintCases: readonly AdapterCase[] = [
+export const fingerprintCases: readonly Omit<AdapterCase, 'about'>[] = [
   ...pairs.map(([what, isSame, first, second]) =>
     adapterCase(
       isSame ? `a retry may differ: ${what}` : `another request is told from a retry: ${what}`,

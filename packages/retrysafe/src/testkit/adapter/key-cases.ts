@@ -44,7 +44,7 @@ const differentKeys: readonly (readonly [what: string, first: string, second: st
   ['a space at the end, in quotes', '"abc "', 'abc'],
 ]
 
-export const keyCases: readonly AdapterCase[] = [
+export const keyCases: readonly Omit<AdapterCase, 'about'>[] = [
   ...sameKeys.map(([what, first, second]) =>
     adapterCase(
       `two spellings are one key: ${what}`,

@@ -18,11 +18,14 @@ const tooLarge: readonly (readonly [what: string, ask: Ask])[] = [
 const responses: readonly (readonly [what: string, script: () => Script])[] = [
   ['whole', () => ({ status: 201, body: 'x'.repeat(1025) })],
   ['in chunks', () => ({ status: 201, chunks: ['x'.repeat(1000), 'x'.repeat(25)] })],
-  ['in chunks, with its length', () => ({ status: 201, headers: [['Content-Length', '1025']], chunks: ['x'.repeat(1000), 'x'.repeat(25)] })],
+  [
+    'in chunks, with its length',
+    () => ({ status: 201, headers: [['Content-Length', '1025']], chunks: ['x'.repeat(1000), 'x'.repeat(25)] }),
+  ],
   ['in chunks with the last at the end', () => ({ status: 201, chunks: ['x'.repeat(1000)], body: 'x'.repeat(25) })],
 ]
 
-export const limitCases: readonly AdapterCase[] = [
+export const limitCases: readonly Omit<AdapterCase, 'about'>[] = [
   ...tooLarge.map(([what, ask]) =>
     adapterCase(
       `a request body over maxBodyBytes is refused and nothing runs: ${what}`,
@@ -40,7 +43,10 @@ export const limitCases: readonly AdapterCase[] = [
     'Uploads that have no key would fail.',
     [],
     async (set) => {
-      const scene = await set({ options: { maxBodyBytes: 100 }, handler: async (request) => ({ body: await request.body() }) })
+      const scene = await set({
+        options: { maxBodyBytes: 100 },
+        handler: async (request) => ({ body: await request.body() }),
+      })
       const most = 'x'.repeat(100)
       const chunks = ['x'.repeat(50), 'x'.repeat(50)]
       expectReply(await scene.ask({ key: 'k1', body: most }), { status: 200, body: most }, 'with its length')
@@ -110,7 +116,36 @@ export const limitCases: readonly AdapterCase[] = [
       expectEqual(scene.runs(), 1, 'runs')
       go.open()
       expectReply(await first.reply, { status: 201, body: 'done' }, 'the first')
-      expectReply(await scene.ask({ body, key: 'k2' }), { status: 201, body: 'done', replayed: false }, 'the second again')
+      expectReply(
+        await scene.ask({ body, key: 'k2' }),
+        { status: 201, body: 'done', replayed: false },
+        'the second again',
+      )
+    },
+  ),
+  adapterCase(
+    'of a response that is too large to be kept nothing is held while it goes on',
+    'A few long downloads would make the server busy for everybody else.',
+    ['options'],
+    async (set) => {
+      const go = latch()
+      const scene = await set({
+        options: { maxHeldBytes: mib, maxStoredBytes: 1024 },
+        handler: async (request) => {
+          if ((await request.body()).byteLength > 100) return { status: 201, body: 'done' }
+          async function* chunks(): AsyncIterable<string> {
+            for (let part = 0; part < 7; part++) yield 'x'.repeat(100_000)
+            await go.opened
+          }
+          return { chunks: chunks() }
+        },
+      })
+      const first = scene.start({ key: 'k1' })
+      await until(() => first.body().byteLength === 700_000, 'the client has what came so far')
+      const body = 'x'.repeat(700_000)
+      expectReply(await scene.ask({ key: 'k2', body }), { status: 201, body: 'done' }, 'another request')
+      go.open()
+      expectReply(await first.reply, { status: 200, body }, 'the first')
     },
   ),
   adapterCase(
@@ -134,10 +169,15 @@ export const limitCases: readonly AdapterCase[] = [
           const key = `k${round}-${one}`
           const reply = await scene.ask({ key, body })
           expectThat(reply.status !== 503, `there is room for ${key}`)
-          if (one > 1) expectThat((await scene.ask({ key, body })).status !== 503, `there is room for a retry of ${key}`)
+          if (one > 1)
+            expectThat((await scene.ask({ key, body })).status !== 503, `there is room for a retry of ${key}`)
         }
         expectProblem(await scene.ask({ body: 'x'.repeat(600_001) }), 'body_too_large', 'too large')
-        expectProblem(await scene.ask({ body: ['x'.repeat(300_000), 'x'.repeat(300_001)] }), 'body_too_large', 'in chunks')
+        expectProblem(
+          await scene.ask({ body: ['x'.repeat(300_000), 'x'.repeat(300_001)] }),
+          'body_too_large',
+          'in chunks',
+        )
         expectProblem(await scene.ask({ key: `k${round}-3`, body: 'x'.repeat(500_001) }), 'mismatch', 'another request')
         const leaving = scene.start({ body: 'x'.repeat(400_000), declaredLength: 500_000, unfinished: true })
         await scene.settle()

@@ -59,7 +59,7 @@ export function adapterCase(
   why: string,
   needs: readonly AdapterNeed[],
   body: (set: (setting?: SceneSetting) => Promise<Scene>) => Promise<void>,
-): AdapterCase {
+): Omit<AdapterCase, 'about'> {
   return {
     name,
     why,

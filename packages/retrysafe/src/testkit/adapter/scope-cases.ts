@@ -117,7 +117,7 @@ function needsOf(options: AdapterOptions | undefined): readonly ('options' | 'li
   return options?.authenticated === undefined ? ['lines'] : ['lines', 'options']
 }
 
-export const scopeCases: readonly AdapterCase[] = [
+export const scopeCases: readonly Omit<AdapterCase, 'about'>[] = [
   ...pairs.map(([what, isSame, first, second, options = {}]) =>
     adapterCase(
       isSame ? `one key of ${what} is one operation` : `one key of ${what} is two operations`,

@@ -28,7 +28,9 @@ interface Judged {
 const uncertain: AdapterOptions = { afterCrash: 'uncertain' }
 
 const judged: readonly Judged[] = [
-  ...definite.flatMap(([fate, statuses]) => statuses.map((status) => ({ what: `${status}`, script: { status }, fate }))),
+  ...definite.flatMap(([fate, statuses]) =>
+    statuses.map((status) => ({ what: `${status}`, script: { status }, fate })),
+  ),
   { what: '503 with Retry-After', script: { status: 503, headers: retryAfter }, fate: 'released' },
   { what: '502 with Retry-After', script: { status: 502, headers: retryAfter }, fate: 'left' },
   { what: '200 under success', script: { status: 200 }, fate: 'stored', options: { remember: 'success' } },
@@ -39,11 +41,13 @@ const judged: readonly Judged[] = [
   { what: '401 under everything', script: { status: 401 }, fate: 'stored', options: { remember: 'everything' } },
   { what: '500 under everything', script: { status: 500 }, fate: 'stored', options: { remember: 'everything' } },
   { what: '503 under everything', script: { status: 503 }, fate: 'stored', options: { remember: 'everything' } },
-  ...([
-    [500, 'stored'],
-    [200, 'released'],
-    [502, 'left'],
-  ] as const).map(
+  ...(
+    [
+      [500, 'stored'],
+      [200, 'released'],
+      [502, 'left'],
+    ] as const
+  ).map(
     ([status, fate]): Judged => ({
       what: `${status} under a function that keeps only 500`,
       script: { status },
@@ -57,7 +61,12 @@ const judged: readonly Judged[] = [
   { what: '408 where a crash is uncertain', script: { status: 408 }, fate: 'uncertain', options: uncertain },
   { what: '409 where a crash is uncertain', script: { status: 409 }, fate: 'uncertain', options: uncertain },
   ...[401, 403, 407, 421, 425, 428, 429, 431].map(
-    (status): Judged => ({ what: `${status} where a crash is uncertain`, script: { status }, fate: 'released', options: uncertain }),
+    (status): Judged => ({
+      what: `${status} where a crash is uncertain`,
+      script: { status },
+      fate: 'released',
+      options: uncertain,
+    }),
   ),
   {
     what: '500 that notApplied clears where a crash is uncertain',
@@ -109,7 +118,7 @@ const verbs: Readonly<Record<Fate, string>> = {
   uncertain: 'leaves the key uncertain',
 }
 
-export const statusCases: readonly AdapterCase[] = [
+export const statusCases: readonly Omit<AdapterCase, 'about'>[] = [
   ...judged.map(({ what, script, fate, options = {}, needs = [] }) =>
     adapterCase(`a response ${what} ${verbs[fate]}`, whys[fate], needs, async (set) => {
       let run = 0
@@ -117,9 +126,18 @@ export const statusCases: readonly AdapterCase[] = [
       const hasBody = status !== 204 && status !== 205 && status !== 304
       const scene = await set({
         options,
-        handler: () => ({ ...script, headers: [...headers, ['X-Run', `${++run}`]], ...(hasBody ? { body: `a ${status}` } : {}) }),
+        handler: () => ({
+          ...script,
+          headers: [...headers, ['X-Run', `${++run}`]],
+          ...(hasBody ? { body: `a ${status}` } : {}),
+        }),
       })
-      const expected = { status, replayed: false, headers: { 'x-run': '1' }, ...(hasBody ? { body: `a ${status}` } : {}) }
+      const expected = {
+        status,
+        replayed: false,
+        headers: { 'x-run': '1' },
+        ...(hasBody ? { body: `a ${status}` } : {}),
+      }
       expectReply(await scene.ask(), expected, 'the first')
       await expectFate(scene, fate, status)
     }),
