@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { RetrysafeError } from 'retrysafe'
 import { credentialScope } from 'retrysafe/http'
 import { valuesOf } from './headers.js'
 
@@ -24,7 +25,8 @@ export function scopeOf(settings: ScopeSettings): (request: IncomingMessage) => 
   }
   return (request) => {
     const found = credentialScope((name) => valuesOf(request.rawHeaders, name), options)
-    return found.status === 'scope' ? found.scope : undefined
+    if (found.status === 'scope') return found.scope
+    throw new RetrysafeError('scope_required', found.reason)
   }
 }
 

@@ -218,6 +218,7 @@ function sendHead(capture: Capture): void {
   if (capture.headSent) return
   if (capture.clientLeft) {
     showState(capture)
+    capture.headSent = true // for nobody, but what follows is decided all the same
     return
   }
   hideState(capture)

@@ -184,6 +184,7 @@ function ask<Request, T>(name: string, option: (request: Request) => T, request:
   try {
     return option(request)
   } catch (cause) {
+    if (isRetrysafeError(cause, 'scope_required')) throw cause
     const code = name === 'scope' ? 'scope_required' : 'unsupported'
     throw new RetrysafeError(
       code,

@@ -57,10 +57,14 @@ export function createHttpRun<Request>(
   const { storeKey, attempt: number } = attempt.claim
 
   async function settle(ending: Ending, clientLeft: boolean): Promise<Settlement> {
-    if (ending.type === 'failed') {
+    if (ending.type === 'failed')
       engine.settings.observe({ type: 'failed', storeKey, attempt: number, error: ending.error })
-      return end(judgeFailure(settings, ending.error, clientLeft))
+    const { lostBy } = attempt.lease
+    if (lostBy !== undefined) {
+      attempt.leave()
+      return replaceByWinner(lostBy)
     }
+    if (ending.type === 'failed') return end(judgeFailure(settings, ending.error, clientLeft))
     const verdict = judge(ending.head, clientLeft)
     if (verdict !== 'store') return end(verdict)
     const settled = await attempt.complete(ending.type === 'cut' ? notStored : pack(ending.head, ending.body))

@@ -1,5 +1,5 @@
 /* Stores that fail, or hold what is no response. */
-import { type IdempotencyStore, RetrysafeError } from '../../contract/index.js'
+import { type IdempotencyStore, RetrysafeError, type StoredValue } from '../../contract/index.js'
 import { expectEqual } from '../expect.js'
 import type { AdapterCase } from './adapter-case.js'
 import { failing } from './between.js'
@@ -7,6 +7,15 @@ import { expectProblem, expectReply } from './judge.js'
 import { adapterCase, counting, latch, until } from './scene.js'
 
 const unavailable = (): RetrysafeError => new RetrysafeError('store_unavailable', 'Down, by plan.')
+
+/** A store in which every key is completed, with this response. */
+function completedBy(kind: string, response: StoredValue): (store: IdempotencyStore) => IdempotencyStore {
+  const at = new Date(0)
+  return (store) => ({
+    ...store,
+    begin: async () => ({ status: 'completed', response, kind, attempt: 1, completedAt: at, expiresAt: at }),
+  })
+}
 
 export const outageCases: readonly Omit<AdapterCase, 'about'>[] = [
   adapterCase(
@@ -116,18 +125,11 @@ export const outageCases: readonly Omit<AdapterCase, 'about'>[] = [
     'What a queue consumer stored under this key would be sent to a client.',
     ['store'],
     async (set) => {
-      const scene = await set({
-        between: (store: IdempotencyStore) => ({
-          ...store,
-          begin: async () =>
-            ({
-              ...{ status: 'completed', response: { paid: true }, kind: 'value', attempt: 1 },
-              ...{ completedAt: new Date(0), expiresAt: new Date(0) },
-            }) as const,
-        }),
-      })
-      expectProblem(await scene.ask(), 'mismatch', 'the refusal')
-      expectEqual(scene.runs(), 0, 'runs')
+      for (const response of [{ paid: true }, new Uint8Array([1, 0, 0, 0, 0])]) {
+        const scene = await set({ between: completedBy('value', response) })
+        expectProblem(await scene.ask(), 'mismatch', 'the refusal')
+        expectEqual(scene.runs(), 0, 'runs')
+      }
     },
   ),
   adapterCase(
@@ -135,16 +137,7 @@ export const outageCases: readonly Omit<AdapterCase, 'about'>[] = [
     'Bytes of another release, or damaged ones, would be sent as they are.',
     ['store'],
     async (set) => {
-      const scene = await set({
-        between: (store: IdempotencyStore) => ({
-          ...store,
-          begin: async () =>
-            ({
-              ...{ status: 'completed', response: new Uint8Array([255, 0, 1]), kind: 'http', attempt: 1 },
-              ...{ completedAt: new Date(0), expiresAt: new Date(0) },
-            }) as const,
-        }),
-      })
+      const scene = await set({ between: completedBy('http', new Uint8Array([255, 0, 1])) })
       expectProblem(await scene.ask(), 'store_corrupt', 'the refusal')
       expectEqual(scene.runs(), 0, 'runs')
     },

@@ -2,7 +2,7 @@
 import { expectEqual, expectThat } from '../expect.js'
 import type { AdapterCase, RawConnection } from './adapter-case.js'
 import { expectProblem, expectReply } from './judge.js'
-import { adapterCase, bytesOf, counting, latch, type Scene, until } from './scene.js'
+import { adapterCase, bytesOf, counting, headerOf, latch, type Scene, until } from './scene.js'
 
 function connect(scene: Scene): RawConnection {
   const connection = scene.opened.connect?.()
@@ -127,6 +127,23 @@ export const wireCases: readonly Omit<AdapterCase, 'about'>[] = [
       connection.send(post('k2', 'body'))
       expectReply(await connection.next(), { status: 201, body: 'run 2' }, 'the last')
       connection.leave()
+    },
+  ),
+  adapterCase(
+    'the refusal of a long upload ends its connection',
+    'The server would read gigabytes only to throw them away, or take them for the next request.',
+    ['raw'],
+    async (set) => {
+      const scene = await set({ options: { maxBodyBytes: 100 } })
+      for (const line of ['Content-Length: 1000000000', 'Transfer-Encoding: chunked']) {
+        const connection = connect(scene)
+        const head = post(line.startsWith('T') ? '"' : 'k1', '', [line]).replace('Content-Length: 0\r\n', '')
+        connection.send(head)
+        const reply = await connection.next()
+        expectThat(reply.status === 413 || reply.status === 400, `it is refused: ${reply.status}`)
+        expectEqual(headerOf(reply, 'connection'), 'close', 'Connection')
+        await connection.ended
+      }
     },
   ),
   adapterCase(
