@@ -164,7 +164,8 @@ function handGroupCommit(raw: RawSqlite): Subject {
 
 export async function embedded(print: (row: Row) => void): Promise<Row[]> {
   const folder = mkdtempSync(join(tmpdir(), 'retrysafe-bench-'))
-  const evicting = memoryStore({ whenFull: 'evict', maxEntries: 200_000 })
+  // Bounds that are not reached, since the peer has none.
+  const memory = memoryStore({ maxEntries: 10_000_000, maxBytes: 16 * 1024 ** 3 })
   const sqlite = sqliteStore({ database: new Database(join(folder, 'store.db')) })
   const hand = rawSqlite(join(folder, 'hand.db'))
   const each = rawSqlite(join(folder, 'each.db'))
@@ -182,13 +183,13 @@ export async function embedded(print: (row: Row) => void): Promise<Row[]> {
   const plans: Plan[] = [
     {
       suite: 'memory: claim + complete',
-      subjects: [map.claim, claims('memoryStore', evicting), others.claim],
+      subjects: [map.claim, claims('memoryStore', memory), others.claim],
       baselines: ['raw Map', core],
       ...common,
     },
     {
       suite: 'memory: replay',
-      subjects: [map.replay, await replays('memoryStore', evicting), others.replay],
+      subjects: [map.replay, await replays('memoryStore', memory), others.replay],
       baselines: ['raw Map', core],
       ...common,
     },

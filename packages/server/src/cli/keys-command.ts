@@ -7,6 +7,7 @@ import {
   type ListedRecord,
   type ListQuery,
   RetrysafeError,
+  systemClock,
 } from 'retrysafe'
 import { complain, exitFailure, exitUsage, explain } from './failure.js'
 import { variableOf } from './flags.js'
@@ -187,7 +188,7 @@ async function* recordsOf(store: Inspectable, query: ListQuery, wanted: number):
 }
 
 function describeListed(record: ListedRecord): string {
-  const now = Date.now()
+  const now = systemClock.now()
   const until =
     record.status === 'completed'
       ? `kept ${describeUntil(record.expiresAt, now)}`

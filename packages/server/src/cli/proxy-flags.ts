@@ -1,4 +1,5 @@
 import { type Flags, repeated, single, toggle } from './flags.js'
+import { type OperationSettings, operationFlags } from './operation-flags.js'
 import type { ProxySettings } from './proxy-settings.js'
 import { type StoreUrl, storeUrl } from './store-url.js'
 import {
@@ -8,7 +9,6 @@ import {
   oneOf,
   originValue,
   port,
-  portOrOff,
   size,
   statuses,
   text,
@@ -28,7 +28,6 @@ const listening = 'Listening:'
 const keys = 'Keys and responses:'
 const crash = 'After a crash:'
 const scope = 'Whose key it is:'
-const operation = 'Operation:'
 
 const upstreamFlags = {
   upstream: single(
@@ -243,64 +242,6 @@ const scopeFlags = {
     'cors-origin',
     { value: '<origin>', group: scope, help: 'an origin whose pages may read refusals; repeatable' },
     originValue,
-  ),
-}
-
-const operationFlags = {
-  adminPort: single(
-    'admin-port',
-    {
-      value: '<port>',
-      group: operation,
-      shown: '8081',
-      fallback: 8081,
-      help: 'where /-/healthz and /-/readyz answer, or off',
-    },
-    portOrOff,
-  ),
-  adminHost: single(
-    'admin-host',
-    {
-      value: '<address>',
-      group: operation,
-      shown: '127.0.0.1',
-      fallback: '127.0.0.1',
-      help: 'address of the admin port; probes from outside need another one',
-    },
-    text,
-  ),
-  purgeEveryMs: single(
-    'purge-every',
-    {
-      value: '<duration>',
-      group: operation,
-      shown: '1m',
-      fallback: minute,
-      help: 'how often records past their retention are deleted; 0 never',
-    },
-    duration(0, day, 'from 0 to 24h'),
-  ),
-  drainMs: single(
-    'drain',
-    {
-      value: '<duration>',
-      group: operation,
-      shown: '25s',
-      fallback: 25 * second,
-      help: 'on SIGTERM: how long work in flight may take to finish',
-    },
-    duration(0, day, 'from 0s to 24h'),
-  ),
-  log: single(
-    'log',
-    {
-      value: '<format>',
-      group: operation,
-      shown: 'json',
-      fallback: 'json' as const,
-      help: 'a line for each request with a key: json, lines (to read), or off',
-    },
-    oneOf('json', 'lines', 'off'),
   ),
 }
 

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { systemClock } from 'retrysafe'
 
 interface Charge {
   readonly id: string
@@ -33,7 +34,7 @@ async function charge(charges: Charge[], req: IncomingMessage, res: ServerRespon
     answer(res, 400, { error: 'Send {"amount": 4200}: a whole number of cents.' })
     return
   }
-  await new Promise((resolve) => setTimeout(resolve, workMs))
+  await systemClock.sleep(workMs)
   const made: Charge = { id: `ch_${charges.length + 1}`, ...order, status: 'succeeded' }
   charges.push(made)
   answer(res, 201, made)

@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Answer } from '../core/facts.js'
-import type { HeaderList } from '../headers.js'
+import type { HeaderList } from '../core/headers.js'
 
 /** Sends a whole response of ours. */
 export function sendAnswer(response: ServerResponse, answer: Answer): void {

@@ -1,10 +1,10 @@
 import { isRetrysafeError, RetrysafeError } from '../../contract/index.js'
 import { responseNotStored } from '../../engine/index.js'
-import { type HeaderList, replayHeaders } from '../headers.js'
-import { problemOf } from '../problem.js'
-import { decodeResponse } from '../stored-response.js'
 import type { Answer, RequestFacts } from './facts.js'
+import { type HeaderList, replayHeaders } from './headers.js'
 import type { HttpSettings } from './options.js'
+import { problemOf } from './problem.js'
+import { decodeResponse } from './stored-response.js'
 
 /** The stored response as this request may see it. */
 export function replayAnswer<Request>(

@@ -1,4 +1,4 @@
-import type { HeaderList } from '../headers.js'
+import type { HeaderList } from './headers.js'
 
 /** What a carrier knows of a request before its body. */
 export interface RequestFacts {

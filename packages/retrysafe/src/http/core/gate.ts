@@ -4,14 +4,14 @@
  */
 import { isRetrysafeError, RetrysafeError, storeKey } from '../../contract/index.js'
 import { type Entered, type Entry, fingerprintOf, start } from '../../engine/index.js'
-import { credentialScope, tokenExpiresAt } from '../credentials.js'
-import { readIdempotencyKey } from '../idempotency-key.js'
-import { requestFingerprint } from '../request-fingerprint.js'
 import { asRetrysafeError, refusal, replayAnswer } from './answers.js'
+import { credentialScope, tokenExpiresAt } from './credentials.js'
 import type { Answer, RequestFacts } from './facts.js'
 import { createHeldBytes, type HeldBytes } from './held-bytes.js'
 import { createHttpRun, type HttpRun } from './http-run.js'
+import { readIdempotencyKey } from './idempotency-key.js'
 import { type HttpOptions, type HttpSettings, readHttpSettings } from './options.js'
+import { requestFingerprint } from './request-fingerprint.js'
 
 /** The body as the carrier found it. */
 export type Body =

@@ -9,12 +9,12 @@ import {
   type Packed,
   packOr,
 } from '../../engine/index.js'
-import { storableHeaders } from '../headers.js'
-import { judgeResponse, type Verdict } from '../response-policy.js'
-import { encodeResponse } from '../stored-response.js'
 import { asRetrysafeError, refusal, replayAnswer } from './answers.js'
 import type { Answer, RequestFacts } from './facts.js'
+import { storableHeaders } from './headers.js'
 import type { HttpSettings, ResponseHead } from './options.js'
+import { judgeResponse, type Verdict } from './response-policy.js'
+import { encodeResponse } from './stored-response.js'
 
 /** How a response ended, as the carrier saw it. */
 export type Ending =

@@ -20,8 +20,8 @@ import {
   readRun,
   type WhenInProgress,
 } from '../../engine/index.js'
-import type { HeaderList } from '../headers.js'
-import type { RememberResponse } from '../response-policy.js'
+import type { HeaderList } from './headers.js'
+import type { RememberResponse } from './response-policy.js'
 
 /** What a rule about responses is shown. */
 export interface ResponseHead {

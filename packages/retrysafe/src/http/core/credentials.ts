@@ -1,5 +1,5 @@
 /* Whose key it is, where nobody said so: the default scope of a request. */
-import { digestText } from '../engine/digest.js'
+import { digestText } from '../../engine/digest.js'
 
 /** All field lines of that name, as received; empty where there is none. */
 export type HeaderReader = (lowerCaseName: string) => readonly string[]

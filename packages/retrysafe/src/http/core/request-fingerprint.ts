@@ -1,6 +1,6 @@
 /* What must be equal on a retry, of a request. */
-import { isBytes } from '../contract/index.js'
-import { fingerprintOfParts } from '../engine/fingerprint.js'
+import { isBytes } from '../../contract/index.js'
+import { fingerprintOfParts } from '../../engine/fingerprint.js'
 import { canonicalJsonBytes, canonicalParsed } from './json.js'
 import { canonicalMultipart } from './multipart.js'
 

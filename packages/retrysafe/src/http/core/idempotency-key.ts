@@ -1,4 +1,4 @@
-import { maxKeyCodePoints } from '../contract/index.js'
+import { maxKeyCodePoints } from '../../contract/index.js'
 
 /** What the `Idempotency-Key` field of a request says. */
 export type ReadKey =

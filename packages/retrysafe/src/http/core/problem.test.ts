@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type ErrorCode, RetrysafeError } from '../contract/index.js'
+import { type ErrorCode, RetrysafeError } from '../../contract/index.js'
 import { advice, problemOf } from './problem.js'
 
 type Row = [status: number, retrySameKey: boolean, newKey: boolean, retryAfter: boolean]

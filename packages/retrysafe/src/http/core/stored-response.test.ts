@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { isRetrysafeError } from '../contract/index.js'
+import { isRetrysafeError } from '../../contract/index.js'
 import { decodeResponse, encodeResponse } from './stored-response.js'
 
 const response = {

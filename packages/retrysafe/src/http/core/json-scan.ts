@@ -1,5 +1,5 @@
 /* Reads the tokens of JSON from UTF-8 bytes and writes each in its one form. No string is made on the way. */
-import { canonicalNumber } from '../engine/canonical.js'
+import { canonicalNumber } from '../../engine/canonical.js'
 
 export interface Scan {
   /** Valid UTF-8. */

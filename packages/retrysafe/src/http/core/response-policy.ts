@@ -1,5 +1,5 @@
 /* What becomes of a key when its response is there. */
-import type { AfterCrash } from '../contract/index.js'
+import type { AfterCrash } from '../../contract/index.js'
 
 /** What the policy looks at. A carrier may add to it: the user's functions get the whole. */
 export interface JudgedResponse {

@@ -1,5 +1,5 @@
 /* One table of refusals, for adapters, API and proxy. */
-import type { ErrorCode, Random, RetrysafeError } from '../contract/index.js'
+import type { ErrorCode, Random, RetrysafeError } from '../../contract/index.js'
 import type { HeaderList } from './headers.js'
 
 /** What a refusal tells its client. */

@@ -1,7 +1,7 @@
 /* JSON bodies against a reader that is written as plainly as can be. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { canonicalNumber } from '../engine/canonical.js'
+import { canonicalNumber } from '../../engine/canonical.js'
 import { canonicalJson, canonicalJsonBytes } from './json.js'
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)

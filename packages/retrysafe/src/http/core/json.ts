@@ -1,6 +1,6 @@
 /* Request bodies in JSON, told apart by what they say and not by how they are spelt. */
-import { maxJsonDepth } from '../contract/index.js'
-import { canonicalValue, isPlainObject } from '../engine/canonical.js'
+import { maxJsonDepth } from '../../contract/index.js'
+import { canonicalValue, isPlainObject } from '../../engine/canonical.js'
 import { inOrder, sortMembers } from './json-members.js'
 import { isDigit, isQuote, openScan, put, readNumber, readString, readWord, type Scan, skipSpace } from './json-scan.js'
 

@@ -1,5 +1,5 @@
 /* A response as it is kept in a store: one run of bytes. */
-import { RetrysafeError, utf8Length } from '../contract/index.js'
+import { RetrysafeError, utf8Length } from '../../contract/index.js'
 import type { HeaderList } from './headers.js'
 
 export interface StoredResponse {
