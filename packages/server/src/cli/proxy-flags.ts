@@ -1,5 +1,5 @@
 import { type Flags, repeated, single, toggle } from './flags.js'
-import { type OperationSettings, operationFlags } from './operation-flags.js'
+import { operationFlags } from './operation-flags.js'
 import type { ProxySettings } from './proxy-settings.js'
 import { type StoreUrl, storeUrl } from './store-url.js'
 import {

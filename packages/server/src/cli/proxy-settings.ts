@@ -1,7 +1,8 @@
+import type { OperationSettings } from './operation-flags.js'
 import type { StoreUrl } from './store-url.js'
 
 /** What `retrysafe proxy` can be told. */
-export interface ProxySettings {
+export interface ProxySettings extends OperationSettings {
   upstream: URL | undefined
   rewriteHost: boolean
   connectTimeoutMs: number
@@ -28,11 +29,6 @@ export interface ProxySettings {
   scopeCookie: string | undefined
   identityHeader: string | undefined
   corsOrigins: readonly string[]
-  adminPort: number | 'off'
-  adminHost: string
-  purgeEveryMs: number
-  drainMs: number
-  log: 'json' | 'lines' | 'off'
 }
 
 /** What is wrong between flags, a sentence each. */
