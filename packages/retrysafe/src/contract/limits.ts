@@ -32,6 +32,11 @@ export const waitLimit: Limit = { default: 0, min: 0, max: day }
 export const storedLimit: Limit = { default: 10 * mib, min: kib, max: kib * mib }
 /** Bytes of a request body that are held for its fingerprint. */
 export const bodyLimit: Limit = { default: 10 * mib, min: 0, max: kib * mib }
+/**
+ * Members of a JSON body that are put in order for its fingerprint, all objects together: sorting them takes tens of
+ * milliseconds. A body with more unsorted ones counts byte by byte.
+ */
+export const maxSortedMembers = 50_000
 /** Bytes that all requests of a process hold at once. */
 export const heldLimit: Limit = { default: 256 * mib, min: mib, max: 64 * kib * mib }
 /** Bytes of the checkpoints of one operation. */

@@ -8,14 +8,15 @@ export function inOrder(scan: Scan, a: number, b: number): boolean {
 
 /**
  * Sorts the members from that mark on, which are the last thing in `out`. False where two have the same name, or where
- * this body was moved about too often.
+ * this body was moved about too often, or has too many to sort.
  */
 export function sortMembers(scan: Scan, from: number): boolean {
   const { out, marks } = scan
   const begin = mark(marks, from)
   const end = scan.size
   scan.movable -= end - begin
-  if (scan.movable < 0) return false
+  scan.sortable -= (marks.length - from) / 2
+  if (scan.movable < 0 || scan.sortable < 0) return false
   const order: number[] = []
   for (let at = from; at < marks.length; at += 2) order.push(at)
   const compare = comparison(scan, order)

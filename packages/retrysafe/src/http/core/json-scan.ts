@@ -1,4 +1,5 @@
 /* Reads the tokens of JSON from UTF-8 bytes and writes each in its one form. No string is made on the way. */
+import { maxSortedMembers } from '../../contract/index.js'
 import { canonicalNumber } from '../../engine/canonical.js'
 
 export interface Scan {
@@ -15,6 +16,8 @@ export interface Scan {
   readonly disorder: boolean[]
   /** How many bytes the sorting of members may still move. */
   movable: number
+  /** Members that may still be sorted. */
+  sortable: number
 }
 
 export function openScan(bytes: Uint8Array): Scan {
@@ -28,6 +31,7 @@ export function openScan(bytes: Uint8Array): Scan {
     marks: [],
     disorder: [],
     movable: 64 * 1024 * 1024 + 32 * bytes.length,
+    sortable: maxSortedMembers,
   }
 }
 

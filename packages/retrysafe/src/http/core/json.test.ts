@@ -155,6 +155,21 @@ test('hundreds of unsorted levels are sorted while they hold little, and not mov
   expect(canonical(nested(900, `"${'x'.repeat(1e6)}"`))).toBeUndefined()
 })
 
+test('as many members are sorted as take little time; a body with more counts byte by byte', () => {
+  const members = (count: number, order: 1 | -1): string => {
+    const names = Array.from({ length: count }, (_, index) => String(1_000_000 + index))
+    return `{${(order === 1 ? names : names.reverse()).map((name) => `"${name}":1`).join(',')}}`
+  }
+  expect(canonical(members(50_000, -1))).toBe(members(50_000, 1))
+  expect(canonical(members(50_001, -1))).toBeUndefined()
+  expect(canonical(members(200_000, 1))).toBe(members(200_000, 1))
+  const small = (count: number): string => `[${Array.from({ length: count }, () => '{"b":1,"a":1}').join(',')}]`
+  expect(canonical(small(25_000))).toBeDefined()
+  expect(canonical(small(25_001))).toBeUndefined()
+  expect(canonicalParsed(JSON.parse(small(25_000)))).toBe(canonical(small(25_000)))
+  expect(canonicalParsed(JSON.parse(small(25_001)))).toBeUndefined()
+})
+
 // ---- bodies that were parsed before
 
 test('a body that was parsed before has the form of its source', () => {

@@ -1,5 +1,5 @@
 /* Request bodies in JSON, told apart by what they say and not by how they are spelt. */
-import { maxJsonDepth } from '../../contract/index.js'
+import { maxJsonDepth, maxSortedMembers } from '../../contract/index.js'
 import { canonicalValue, isPlainObject } from '../../engine/canonical.js'
 import { inOrder, sortMembers } from './json-members.js'
 import { isDigit, isQuote, openScan, put, readNumber, readString, readWord, type Scan, skipSpace } from './json-scan.js'
@@ -11,7 +11,8 @@ import { isDigit, isQuote, openScan, put, readNumber, readString, readWord, type
  *
  * Members stand in the order of their code units, numbers are exact decimals and never go through a double, strings are
  * escaped as `JSON.stringify` does, and there is no white space. The time is linear but for the sorting of members;
- * a body that would have to be moved about too often, by hundreds of unsorted levels around much, counts as not strict.
+ * a body with more than 50,000 members to sort, or that would have to be moved about too often, by hundreds of unsorted
+ * levels around much, counts as not strict.
  */
 export function canonicalJson(bytes: Uint8Array): string | undefined {
   const canonical = canonicalJsonBytes(bytes)
@@ -49,7 +50,12 @@ export function canonicalJsonBytes(bytes: Uint8Array): Uint8Array | undefined {
  * significant digits, or is so near zero that doubles hold fewer.
  */
 export function canonicalParsed(value: unknown): string | undefined {
-  return isExactJson(value, 0) ? canonicalValue(value) : undefined
+  return isExactJson(value, 0, { members: maxSortedMembers }) ? canonicalValue(value) : undefined
+}
+
+/** Whether the source had them in order cannot be known any more, so not more than are sorted. */
+interface Left {
+  members: number
 }
 
 const comma = 0x2c
@@ -123,7 +129,7 @@ function close(scan: Scan, isObject: boolean): boolean {
   return true
 }
 
-function isExactJson(value: unknown, depth: number): boolean {
+function isExactJson(value: unknown, depth: number, left: Left): boolean {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -131,19 +137,21 @@ function isExactJson(value: unknown, depth: number): boolean {
     case 'number':
       return isExactNumber(value)
     case 'object':
-      return value === null || (depth < maxJsonDepth && isExactContainer(value, depth + 1))
+      return value === null || (depth < maxJsonDepth && isExactContainer(value, depth + 1, left))
     default:
       return false
   }
 }
 
-function isExactContainer(value: object, depth: number): boolean {
+function isExactContainer(value: object, depth: number, left: Left): boolean {
   if (Array.isArray(value)) {
     if (Object.keys(value).length !== value.length) return false
-    return value.every((element) => isExactJson(element, depth))
+    return value.every((element) => isExactJson(element, depth, left))
   }
   if (!isPlainObject(value) || Object.getOwnPropertySymbols(value).length > 0) return false
-  return Object.values(value).every((member) => member === undefined || isExactJson(member, depth))
+  const members = Object.values(value)
+  left.members -= members.length
+  return left.members >= 0 && members.every((member) => member === undefined || isExactJson(member, depth, left))
 }
 
 /** The smallest double that has all of its digits. */
