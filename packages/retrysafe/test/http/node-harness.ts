@@ -120,8 +120,9 @@ function readByEvents(request: IncomingMessage): Promise<Uint8Array> {
   })
 }
 
-async function answer(
-  setting: AdapterSetting,
+/** Plays what the handler of a setting answers. */
+export async function answer(
+  setting: Pick<AdapterSetting, 'handler'>,
   request: IncomingMessage,
   response: ServerResponse,
   style: Style,

@@ -1,0 +1,87 @@
+/* The proxy as the adapter cases drive it: a case's handler is a real server behind it. */
+import type { IdempotencyStore, Inspectable } from 'retrysafe'
+import { memoryStore } from 'retrysafe/memory'
+import type { AdapterNeed, AdapterOptions, AdapterSetting, OpenedAdapter } from 'retrysafe/testkit'
+import { answer, listen } from '../../retrysafe/test/http/node-harness.js'
+import { connectRaw, exchangeHttp1 } from '../../retrysafe/test/http/raw-client.js'
+import type { ProxySettings } from '../src/cli/proxy-settings.js'
+import { proxyTo } from './bench.js'
+
+/** What no proxy can show, with the reason for which its cases are skipped. */
+export const lacksOfProxy: Readonly<Partial<Record<AdapterNeed, string>>> = {
+  throws: 'the proxy does not see what the service behind it throws',
+  operation: 'the service behind the proxy is not given its operation',
+  outer: 'nothing in front of the proxy sets headers of a response before it',
+}
+
+/** A case asks for an option that the proxy has no flag for. */
+export interface Lack extends Error {
+  readonly name: 'Lack'
+}
+
+export function isLack(error: unknown): error is Lack {
+  return error instanceof Error && error.name === 'Lack'
+}
+
+export async function openProxy(setting: AdapterSetting): Promise<OpenedAdapter> {
+  const settings = settingsOf(setting.options)
+  const store: IdempotencyStore & Inspectable = memoryStore()
+  const upstream = await listen('http/1.1', (request, response) => {
+    answer(setting, request, response, 'writeHead').catch(() => response.destroy())
+  })
+  const on = setting.between?.(store) ?? store
+  const proxy = await proxyTo(`http://127.0.0.1:${upstream.port}`, { ...settings, on })
+  return {
+    store,
+    exchange: (request) => exchangeHttp1(proxy.port, request),
+    connect: () => connectRaw(proxy.port),
+    async close() {
+      await upstream.close()
+      await proxy.stop(0)
+    },
+  }
+}
+
+/** Options of the adapter as the proxy's settings. */
+export function settingsOf(options: AdapterOptions): Partial<Omit<ProxySettings, 'store' | 'upstream'>> {
+  const { allowAnonymous = false, whenInProgress, remember, notApplied, corsOrigins, ...rest } = options
+  const settings: Record<string, unknown> = { allowAnonymous }
+  for (const [name, value] of Object.entries(rest)) {
+    if (!sameName.has(name)) throw lack(`the proxy has no flag for ${name}`)
+    settings[name] = value
+  }
+  if (typeof remember === 'function') throw lack('--remember takes no function')
+  return {
+    ...settings,
+    ...(remember === undefined ? {} : { remember }),
+    ...(corsOrigins === undefined ? {} : { corsOrigins }),
+    ...(whenInProgress === undefined ? {} : { waitMs: whenInProgress === 'reject' ? 0 : whenInProgress.waitMs }),
+    ...(notApplied === undefined ? {} : { notApplied: statusesOf(notApplied) }),
+  }
+}
+
+/** Options that are settings of the proxy under the same name. */
+const sameName: ReadonlySet<string> = new Set([
+  'requireKey',
+  'maxBodyBytes',
+  'maxStoredBytes',
+  'maxHeldBytes',
+  'leaseMs',
+  'retentionMs',
+  'maxRunMs',
+  'afterCrash',
+])
+
+/** A function of the status alone, as the list that `--not-applied` takes. */
+function statusesOf(notApplied: NonNullable<AdapterOptions['notApplied']>): readonly number[] {
+  const all = Array.from({ length: 500 }, (_, index) => 100 + index)
+  try {
+    return all.filter((status) => notApplied({ status }))
+  } catch {
+    throw lack('--not-applied takes statuses, which throw nothing')
+  }
+}
+
+function lack(reason: string): Lack {
+  return Object.assign(new Error(reason), { name: 'Lack' as const })
+}
