@@ -1,22 +1,8 @@
 import { once } from 'node:events'
-import { createServer as createNetServer } from 'node:net'
 import { type IdempotencyStore, RetrysafeError } from 'retrysafe'
 import { memoryStore } from 'retrysafe/memory'
 import { expect, test } from 'vitest'
-import {
-  afterwards,
-  ask,
-  codeOf,
-  gate,
-  portOf,
-  post,
-  proxyTo,
-  readBody,
-  sleep,
-  until,
-  upstreamOf,
-  wireTo,
-} from './bench.js'
+import { ask, codeOf, gate, post, proxyTo, readBody, sleep, until, upstreamOf, wireTo } from './bench.js'
 
 test('of 500 duplicates at once the upstream sees one, and everybody gets its answer', async () => {
   const upstream = await upstreamOf(async (req, res) => {
@@ -80,121 +66,6 @@ test('a chunked body is held, forwarded with its length, and equal to the same b
   expect(seen).toEqual([['5', undefined, 'hello']])
 })
 
-test('an upstream that was not reached got nothing, so the key is free at once', async () => {
-  const proxy = await proxyTo('http://127.0.0.1:1')
-  for (let attempt = 1; attempt <= 2; attempt++) {
-    const answer = await post(proxy.url, 'unreachable')
-    expect([answer.status, codeOf(answer)]).toEqual([502, 'upstream_unreachable'])
-  }
-  expect(proxy.lines.map(({ outcome }) => outcome)).toEqual(['ran', 'ran'])
-})
-
-test('an upstream that does not take the connection in time got nothing', async () => {
-  // A name that resolves to nothing is met before anything is written as well.
-  const proxy = await proxyTo('http://nowhere.invalid', { connectTimeoutMs: 200 })
-  expect(codeOf(await post(proxy.url, 'dns'))).toBe('upstream_unreachable')
-})
-
-test('an upstream that reads the request and breaks off sees it once a client request, and never before the lease ended', async () => {
-  const upstream = await upstreamOf(async (req) => {
-    await readBody(req)
-    req.socket.destroy()
-  })
-  const proxy = await proxyTo(upstream.url, { leaseMs: 500 })
-  const first = await post(proxy.url, 'cut')
-  expect([first.status, codeOf(first)]).toEqual([502, 'upstream_cut'])
-  expect(codeOf(await post(proxy.url, 'cut'))).toBe('in_progress')
-  expect(upstream.count).toBe(1)
-  const later = await until(
-    () => post(proxy.url, 'cut'),
-    (answer) => codeOf(answer) !== 'in_progress',
-  )
-  expect(codeOf(later)).toBe('upstream_cut')
-  expect(upstream.count).toBe(2)
-})
-
-test('under --after-crash uncertain an upstream that broke off leaves the key uncertain for good', async () => {
-  const upstream = await upstreamOf((req) => req.socket.destroy())
-  const proxy = await proxyTo(upstream.url, { leaseMs: 300, afterCrash: 'uncertain' })
-  expect(codeOf(await post(proxy.url, 'cut'))).toBe('upstream_cut')
-  const later = await until(
-    () => post(proxy.url, 'cut'),
-    (answer) => codeOf(answer) !== 'in_progress',
-  )
-  expect([later.status, codeOf(later)]).toEqual([409, 'uncertain'])
-  expect(upstream.count).toBe(1)
-})
-
-test('an upstream that hangs ends at --max-run, and its connection with it', async () => {
-  const closed = gate()
-  const upstream = await upstreamOf((_req, res) => {
-    res.on('close', closed.open)
-  })
-  const proxy = await proxyTo(upstream.url, { maxRunMs: 300, leaseMs: 60_000 })
-  const answer = await post(proxy.url, 'hang')
-  expect([answer.status, codeOf(answer)]).toEqual([504, 'upstream_timeout'])
-  expect(codeOf(await post(proxy.url, 'hang'))).toBe('in_progress')
-  await closed.passed
-  expect(upstream.count).toBe(1)
-})
-
-test.each([502, 503, 504])('a %i of the upstream is passed on and leaves the key to its lease', async (status) => {
-  const upstream = await upstreamOf((_req, res) => res.writeHead(status).end('mine'))
-  const proxy = await proxyTo(upstream.url)
-  expect(await post(proxy.url, 'gateway')).toMatchObject({ status, body: 'mine' })
-  expect(codeOf(await post(proxy.url, 'gateway'))).toBe('in_progress')
-})
-
-test.each([500, 429, 503])('a %i that decides nothing is not kept', async (status) => {
-  const upstream = await upstreamOf((_req, res) => res.writeHead(status, { 'retry-after': '1' }).end())
-  const proxy = await proxyTo(upstream.url)
-  await post(proxy.url, 'again')
-  expect(await post(proxy.url, 'again')).toMatchObject({ status })
-  expect(upstream.count).toBe(2)
-})
-
-test.each([
-  ['with a length', 'Content-Length: 10\r\n\r\nhalf'],
-  ['in chunks', 'Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'],
-  ['before its body', 'Content-Length: 10\r\n\r\n'],
-  ['by nonsense in its first chunk', 'Transfer-Encoding: chunked\r\n\r\nnonsense\r\n'],
-  ['by nonsense in its second chunk', 'Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nnonsense\r\n'],
-])('a response cut %s after a head that decided is lost, and the work never runs again', async (_name, rest) => {
-  let count = 0
-  // Head, half a body and the end of the connection come in one piece.
-  const upstream = createNetServer((socket) => {
-    socket.on('error', () => {})
-    socket.once('data', () => {
-      count++
-      socket.end(`HTTP/1.1 200 OK\r\n${rest}`)
-    })
-  })
-  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
-  afterwards(() => upstream.close())
-  const proxy = await proxyTo(`http://127.0.0.1:${portOf(upstream)}`)
-  await expect(post(proxy.url, 'lost')).rejects.toThrow()
-  const later = await until(
-    () => post(proxy.url, 'lost'),
-    (answer) => codeOf(answer) !== 'in_progress',
-  )
-  expect([later.status, codeOf(later)]).toEqual([409, 'response_not_stored'])
-  expect(count).toBe(1)
-})
-
-test('a response cut after a head that decided nothing leaves the key free', async () => {
-  const upstream = await upstreamOf((_req, res) => {
-    res.writeHead(500, { 'content-length': '10' })
-    res.write('half')
-    setImmediate(() => res.destroy())
-  })
-  const proxy = await proxyTo(upstream.url)
-  await expect(post(proxy.url, 'free')).rejects.toThrow()
-  await until(async () => {
-    await post(proxy.url, 'free').catch(() => {})
-    return upstream.count > 1
-  })
-})
-
 test('work that takes longer than its lease is renewed and runs once', async () => {
   const upstream = await upstreamOf(async (_req, res) => {
     await sleep(900)
@@ -229,31 +100,6 @@ test('a client that hangs up leaves its work running, and a retry gets the respo
   })
   expect(retry).toMatchObject({ status: 200, body: 'done', headers: { 'idempotent-replayed': 'true' } })
   expect(upstream.count).toBe(1)
-})
-
-test('a client that hung up before a response that is cut after its head finds the key decided', async () => {
-  const head = gate()
-  const upstream = await upstreamOf(async (_req, res) => {
-    await head.passed
-    res.writeHead(201, { 'content-length': '10' })
-    res.write('half')
-    setImmediate(() => res.destroy())
-  })
-  const { port, url, lines } = await proxyTo(upstream.url, { leaseMs: 500 })
-  const wire = await wireTo(port)
-  wire.send('POST / HTTP/1.1\r\nHost: a\r\nIdempotency-Key: left\r\nContent-Length: 0\r\n\r\n')
-  await until(() => upstream.count === 1)
-  wire.socket.destroy()
-  await sleep(50)
-  head.open()
-  const headers = { host: 'a', 'idempotency-key': 'left', 'content-length': '0' }
-  const later = await until(
-    () => ask(url, { method: 'POST', headers }).catch(() => undefined),
-    (answer) => answer !== undefined && codeOf(answer) !== 'in_progress',
-  )
-  expect(upstream.count).toBe(1)
-  expect(later?.status).toBe(409)
-  await until(() => lines.some(({ outcome, key }) => outcome === 'ran' && key === 'left'))
 })
 
 test('a client that hangs up in the middle of a long response leaves it whole for its retry', async () => {
@@ -306,55 +152,6 @@ test('--require-key refuses a POST without a key; other methods pass', async () 
   expect((await ask(proxy.url, { method: 'POST' })).status).toBe(400)
   expect((await ask(proxy.url, { method: 'PUT' })).status).toBe(200)
   expect(upstream.count).toBe(1)
-})
-
-test('the same key of two bearers is two keys, and without a credential it is nobody’s', async () => {
-  const upstream = await upstreamOf((req, res) => res.end(`of ${req.headers.authorization}`))
-  const proxy = await proxyTo(upstream.url, { allowAnonymous: false })
-  const of = (token: string) => post(proxy.url, 'same', '{}', { authorization: `Bearer ${token}` })
-  expect((await of('alice')).body).toBe('of Bearer alice')
-  expect((await of('bob')).body).toBe('of Bearer bob')
-  expect(await of('alice')).toMatchObject({ body: 'of Bearer alice', headers: { 'idempotent-replayed': 'true' } })
-  expect(codeOf(await post(proxy.url, 'same', '{}'))).toBe('scope_required')
-  expect(codeOf(await post(proxy.url, 'same', '{}', { authorization: 'Digest username="a"' }))).toBe('scope_required')
-  expect(upstream.count).toBe(2)
-})
-
-test('--scope-header and --scope-cookie add to the credentials and never replace them', async () => {
-  const upstream = await upstreamOf((_req, res) => res.end(String(upstream.count)))
-  const proxy = await proxyTo(upstream.url, {
-    allowAnonymous: false,
-    scopeHeaders: ['x-tenant'],
-    scopeCookie: 'session',
-  })
-  const bodies: string[] = []
-  for (const headers of [
-    { authorization: 'Bearer a', 'x-tenant': '1' },
-    { authorization: 'Bearer a', 'x-tenant': '2' },
-    { authorization: 'Bearer a' },
-    { authorization: 'Bearer b', 'x-tenant': '1' },
-    { cookie: 'x=1; session=s1', 'x-tenant': '1' },
-    { cookie: 'session=s2', 'x-tenant': '1' },
-    { cookie: 'session=s1; x=2', 'x-tenant': '1' },
-  ])
-    bodies.push((await post(proxy.url, 'same', '{}', headers as unknown as Record<string, string>)).body)
-  expect(bodies).toEqual(['1', '2', '3', '4', '5', '6', '5'])
-  expect(codeOf(await post(proxy.url, 'same', '{}', { 'x-tenant': '1' }))).toBe('scope_required')
-  expect(codeOf(await post(proxy.url, 'same', '{}', { cookie: 'other=1' }))).toBe('scope_required')
-})
-
-test('--identity-header alone is the scope; missing or doubled it is refused', async () => {
-  const upstream = await upstreamOf((_req, res) => res.end(String(upstream.count)))
-  const proxy = await proxyTo(upstream.url, { allowAnonymous: false, identityHeader: 'x-user' })
-  const of = (headers: Record<string, string | string[]>) =>
-    ask(proxy.url, { method: 'POST', headers: { 'idempotency-key': 'same', ...headers } })
-  expect((await of({ 'x-user': 'a', authorization: 'Bearer 1' })).body).toBe('1')
-  expect((await of({ 'x-user': 'a', authorization: 'Bearer refreshed' })).body).toBe('1')
-  expect((await of({ 'x-user': 'b' })).body).toBe('2')
-  expect((await of({ 'x-user': `long ${'x'.repeat(300)}` })).body).toBe('3')
-  expect((await of({ 'x-user': `long ${'x'.repeat(301)}` })).body).toBe('4')
-  for (const headers of [{ authorization: 'Bearer 1' }, { 'x-user': ' ' }, { 'x-user': ['a', 'b'] }])
-    expect(codeOf(await of(headers as Record<string, string | string[]>))).toBe('scope_required')
 })
 
 test('each request with a key is one line that says what became of it, and no line holds a secret', async () => {

@@ -1,7 +1,7 @@
 /* The proxy as the adapter cases drive it: a case's handler is a real server behind it. */
 import type { IdempotencyStore, Inspectable } from 'retrysafe'
 import { memoryStore } from 'retrysafe/memory'
-import type { AdapterNeed, AdapterOptions, AdapterSetting, OpenedAdapter } from 'retrysafe/testkit'
+import type { AdapterHandler, AdapterNeed, AdapterOptions, OpenAdapter, Script } from 'retrysafe/testkit'
 import { answer, listen } from '../../retrysafe/test/http/node-harness.js'
 import { connectRaw, exchangeHttp1 } from '../../retrysafe/test/http/raw-client.js'
 import type { ProxySettings } from '../src/cli/proxy-settings.js'
@@ -23,23 +23,53 @@ export function isLack(error: unknown): error is Lack {
   return error instanceof Error && error.name === 'Lack'
 }
 
-export async function openProxy(setting: AdapterSetting): Promise<OpenedAdapter> {
-  const settings = settingsOf(setting.options)
-  const store: IdempotencyStore & Inspectable = memoryStore()
-  const upstream = await listen('http/1.1', (request, response) => {
-    answer(setting, request, response, 'writeHead').catch(() => response.destroy())
-  })
-  const on = setting.between?.(store) ?? store
-  const proxy = await proxyTo(`http://127.0.0.1:${upstream.port}`, { ...settings, on })
-  return {
-    store,
-    exchange: (request) => exchangeHttp1(proxy.port, request),
-    connect: () => connectRaw(proxy.port),
-    async close() {
-      await upstream.close()
-      await proxy.stop(0)
-    },
+/**
+ * How the service writes: all that it has at once, so that several writes reach the proxy as one, or bit by bit, so that
+ * each reaches it alone.
+ */
+export type Writing = 'at once' | 'bit by bit'
+
+export function openProxy(writing: Writing): OpenAdapter {
+  return async (setting) => {
+    const settings = settingsOf(setting.options)
+    const store: IdempotencyStore & Inspectable = memoryStore()
+    const handler: AdapterHandler = async (request) => {
+      const script = await setting.handler(request)
+      return writing === 'at once' ? script : bitByBit(script)
+    }
+    const upstream = await listen('http/1.1', (request, response) => {
+      answer({ handler }, request, response, 'writeHead').catch(() => response.destroy())
+    })
+    const on = setting.between?.(store) ?? store
+    const proxy = await proxyTo(`http://127.0.0.1:${upstream.port}`, { ...settings, on })
+    return {
+      store,
+      exchange: (request) => exchangeHttp1(proxy.port, request),
+      connect: () => connectRaw(proxy.port),
+      async close() {
+        await upstream.close()
+        await proxy.stop(0)
+      },
+    }
   }
+}
+
+function bitByBit(script: Script): Script {
+  const { chunks = [], flush } = script
+  if (script.chunks === undefined && flush === undefined) return script
+  async function* apart(): AsyncIterable<string | Uint8Array> {
+    if (flush !== undefined) await delivered()
+    for await (const chunk of chunks) {
+      yield chunk
+      await delivered()
+    }
+  }
+  return { ...script, chunks: apart() }
+}
+
+/** Service and proxy share an event loop: after some of its turns, what the one wrote the other has read. */
+async function delivered(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
 }
 
 /** Options of the adapter as the proxy's settings. */

@@ -19,8 +19,19 @@ export function admit(req: IncomingMessage): Problem | undefined {
     return refusal(400, 'The request target is not supported', 'Send a path that starts with a slash.')
   const [, host = '', rest = ''] = absolute
   req.url = rest.startsWith('/') ? rest : `/${rest}`
-  req.headers.host = host
+  setHost(req, host)
   return undefined
+}
+
+/** In both views of the headers: the fingerprint reads the lines, and must not take one host for another. */
+function setHost(req: IncomingMessage, host: string): void {
+  req.headers.host = host
+  for (let at = 0; at + 1 < req.rawHeaders.length; at += 2)
+    if (req.rawHeaders[at]?.toLowerCase() === 'host') {
+      req.rawHeaders[at + 1] = host
+      return
+    }
+  req.rawHeaders.push('Host', host)
 }
 
 function refusal(status: number, title: string, detail: string): Problem {

@@ -25,9 +25,21 @@ function readWhole(request: IncomingMessage, maxBytes: number, held: HeldBytes):
   if (bytes === 0) return { status: 'bytes', bytes: Buffer.alloc(0) }
   if (bytes > maxBytes) return { status: 'too_large' }
   if (!held.take(bytes)) return { status: 'busy' }
-  const whole: Buffer = request.read()
+  const whole = takeBuffered(request)
   request.unshift(whole)
   return { status: 'bytes', bytes: whole }
+}
+
+/** All that is buffered: newer versions of Node give it chunk by chunk. */
+function takeBuffered(request: IncomingMessage): Buffer {
+  const chunks: Buffer[] = []
+  while (request.readableLength > 0) {
+    const chunk: Buffer | null = request.read()
+    if (chunk === null) break
+    chunks.push(chunk)
+  }
+  const [first] = chunks
+  return chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)
 }
 
 function readAsItComes(request: IncomingMessage, maxBytes: number, held: HeldBytes): Promise<NodeBody> {

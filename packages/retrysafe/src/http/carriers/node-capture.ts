@@ -4,7 +4,7 @@ import type { HeaderList } from '../core/headers.js'
 import type { HeldBytes } from '../core/held-bytes.js'
 import type { Ending, HttpRun, Settlement, WholeHead } from '../core/http-run.js'
 import { bytesOf, type Copy, callbackOf, createCopy, joined, type Written } from './node-chunks.js'
-import { endUnseen, isGone, pretendOpen } from './node-departure.js'
+import { endUnseen, isBrokenInPipeline, isGone, pretendOpen } from './node-departure.js'
 import { applyHeaders, cutResponse, headersOf, isHttp1, replaceResponse } from './node-response.js'
 
 /** A response while the work writes it: captured, streamed on as it comes, its end held until it is stored. */
@@ -135,6 +135,10 @@ function onEnd(capture: Capture, chunk: unknown, encoding: unknown, callback: un
 function onDestroy(capture: Capture, error: Error | undefined): ServerResponse {
   const { response } = capture
   if (capture.ended) return response
+  if (isHttp1(response) && isBrokenInPipeline(response)) {
+    leave(capture)
+    return response
+  }
   capture.ended = true
   const failed: Ending = { type: 'failed', error: error ?? new Error('The response was destroyed.') }
   void settle(capture, capture.headSent ? { type: 'cut', head: headOf(response) } : failed).then(() => {

@@ -21,6 +21,11 @@ export function endUnseen(response: ServerResponse, done: Written | undefined): 
   })
 }
 
+/** Newer versions of Node destroy the responses that wait in a pipeline behind a connection that broke. */
+export function isBrokenInPipeline(response: ServerResponse): boolean {
+  return !isAtTurn(response) && response.req.socket.destroyed
+}
+
 /** Of responses in a pipeline only one has the connection, and Node's own listener asserts that it is this one. */
 function isAtTurn({ socket }: ServerResponse & { socket: unknown }): boolean {
   return socket !== null

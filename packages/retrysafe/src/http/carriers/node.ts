@@ -44,6 +44,9 @@ export async function carryNode<Request>(gate: Gate<Request>, exchange: NodeExch
   const facts = factsOf(request, exchange.target)
   const admission = gate.admit(facts, exchange.framework)
   if (admission.action === 'refuse') return refuseUnread(request, response, admission.answer)
+  const declared = exchange.body === undefined ? Number(request.headers['content-length'] ?? 0) : 0
+  if (admission.action === 'read' && !gate.held.fits(declared))
+    return refuseUnread(request, response, admission.admitted.refuse('busy'))
   invite(gate, request, response)
   if (admission.action === 'pass') return handlePassed(gate, exchange)
   const left = gate.settings.run.waitMs > 0 ? signalOfLeaving(response) : undefined
@@ -149,8 +152,12 @@ function hasBody(request: IncomingMessage): boolean {
   return request.httpVersionMajor >= 2
 }
 
-/** A gateway answers `Expect: 100-continue` itself, and only now: a refused upload was never invited. */
+/**
+ * A gateway answers `Expect: 100-continue` itself, and only now: a refused upload was never invited. A client of
+ * HTTP/1.0 would take an interim response for the final one (RFC 9110, 10.1.1).
+ */
 function invite<Request>(gate: Gate<Request>, request: IncomingMessage, response: ServerResponse): void {
+  if (request.httpVersion === '1.0') return
   if (gate.settings.gateway && /100-continue/i.test(request.headers.expect ?? '')) response.writeContinue()
 }
 
