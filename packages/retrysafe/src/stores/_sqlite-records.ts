@@ -190,8 +190,12 @@ function endOfPrefix(prefix: string): string | undefined {
 
 /** NULL where nothing is. Typed as if it were a value, since not every client's types have NULL among them. */
 export function bind(value: Encoded | number | undefined): SqliteValue {
+  if (typeof value === 'object' && value.byteLength === 0) return noBytes
   return value ?? (null as unknown as SqliteValue)
 }
+
+/** Bytes of no length may lie nowhere, which the SQLite of Node 22 takes for NULL; these lie somewhere. */
+const noBytes = new Uint8Array(new ArrayBuffer(1), 0, 0)
 
 /** Integers may come as bigints, by a setting of the handle. */
 type Integer = number | bigint
