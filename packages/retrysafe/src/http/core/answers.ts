@@ -19,9 +19,7 @@ export function replayAnswer<Request>(
     throw new RetrysafeError('mismatch', `The key was used for an operation of another kind (${stored.kind}).`, { key })
   const response = decodeResponse(stored.response)
   const origin = facts.header('origin')[0]
-  const { replayHeader } = settings
-  const headers = replayHeaders(response, { has: currentHas }, origin, replayHeader || 'Idempotent-Replayed')
-  return { ...response, headers: replayHeader === false ? headers.slice(0, -1) : headers }
+  return { ...response, headers: replayHeaders(response, { has: currentHas }, origin, settings.replayHeader) }
 }
 
 /** The problem of an error, readable to scripts of the origins that were allowed. */

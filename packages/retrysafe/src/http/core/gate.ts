@@ -51,7 +51,7 @@ export interface Gate<Request> {
 export function createGate<Request>(options: HttpOptions<Request>): Gate<Request> {
   const settings = readHttpSettings(options)
   const held = createHeldBytes(settings.maxHeldBytes)
-  const warnOnce = createWarning()
+  const warning = createWarning()
 
   function admit(facts: RequestFacts, request: Request): Admission {
     if (!settings.methods.has(facts.method)) return pass
@@ -61,7 +61,7 @@ export function createGate<Request>(options: HttpOptions<Request>): Gate<Request
     try {
       if (settings.covers !== undefined && !ask('covers', settings.covers, request)) return pass
       const key = readKey(lines)
-      const scope = readScope(settings, facts, request, warnOnce)
+      const scope = readScope(settings, facts, request, warning)
       const space = settings.gateway ? 'proxy' : 'http'
       const inStore = storeKey(key, scope === undefined ? { space } : { scope, space })
       const declared = Number(facts.header('content-length')[0] ?? 0)
@@ -130,7 +130,7 @@ function readScope<Request>(
   settings: HttpSettings<Request>,
   facts: RequestFacts,
   request: Request,
-  warnOnce: (message: string) => void,
+  warning: Warning,
 ): string | undefined {
   if (settings.scope !== undefined) {
     const scope: unknown = ask('scope', settings.scope, request)
@@ -143,12 +143,10 @@ function readScope<Request>(
   const { allowAnonymous, authenticated } = settings
   const found = credentialScope((name) => facts.header(name), { allowAnonymous, authenticated })
   if (found.status === 'required') throw new RetrysafeError('scope_required', found.reason)
-  const endsInMs =
-    (tokenExpiresAt((name) => facts.header(name)) ?? Number.POSITIVE_INFINITY) - settings.engine.settings.clock.now()
-  if (endsInMs < settings.run.retentionMs)
-    warnOnce(
-      'A bearer token expires before the retention ends: a retry with a refreshed token is another scope, so its key will be new. Give the scope option.',
-    )
+  warning.ofShortTokens(() => {
+    const expiresAt = tokenExpiresAt((name) => facts.header(name)) ?? Number.POSITIVE_INFINITY
+    return expiresAt - settings.engine.settings.clock.now() < settings.run.retentionMs
+  })
   return found.scope
 }
 
@@ -207,11 +205,20 @@ function bodyError(code: 'body_too_large' | 'busy', maxBytes: number): Retrysafe
   )
 }
 
-function createWarning(): (message: string) => void {
+interface Warning {
+  /** Warns once, and looks no more after that. */
+  ofShortTokens(isShort: () => boolean): void
+}
+
+function createWarning(): Warning {
   let warned = false
-  return (message) => {
-    if (warned) return
-    warned = true
-    console.warn(`retrysafe: ${message}`)
+  return {
+    ofShortTokens(isShort) {
+      if (warned || !isShort()) return
+      warned = true
+      console.warn(
+        'retrysafe: a bearer token expires before the retention ends, so a retry with a refreshed token would be another scope, and its key new. Give the scope option.',
+      )
+    },
   }
 }
