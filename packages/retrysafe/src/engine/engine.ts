@@ -49,22 +49,27 @@ export function createEngine(settings: Settings): Engine {
     const startedAt = clock.monotonic()
     for (let waited = false; ; ) {
       entry.signal?.throwIfAborted()
-      const sent = send()
-      const outcome = await begin(engine, entry)
-      const { status } = outcome
-      if (waited && status !== 'in_progress')
-        observe({ type: 'waited', storeKey, durationMs: clock.monotonic() - startedAt })
-      if (status === 'completed') {
-        observe({ type: 'replayed', storeKey, attempt: outcome.attempt })
-        return outcome
+      let outcome: Outcome
+      engine.opened() // a begin that is on its way may become work, so a drain waits for it
+      try {
+        const sent = send()
+        outcome = await begin(engine, entry)
+        if (waited && outcome.status !== 'in_progress')
+          observe({ type: 'waited', storeKey, durationMs: clock.monotonic() - startedAt })
+        if (outcome.status === 'completed') {
+          observe({ type: 'replayed', storeKey, attempt: outcome.attempt })
+          return outcome
+        }
+        if (outcome.status === 'new') {
+          const { status, token, attempt, checkpoint } = outcome
+          observe({ type: attempt === 1 ? 'claimed' : 'taken_over', storeKey, attempt })
+          const claim = { storeKey, token, attempt, checkpoint, fingerprint: entry.fingerprint, run, sent }
+          return { status, attempt: openAttempt(engine, claim) }
+        }
+      } finally {
+        engine.closed()
       }
-      if (status === 'new') {
-        const { token, attempt, checkpoint } = outcome
-        observe({ type: attempt === 1 ? 'claimed' : 'taken_over', storeKey, attempt })
-        const claim = { storeKey, token, attempt, checkpoint, fingerprint: entry.fingerprint, run, sent }
-        return { status, attempt: openAttempt(engine, claim) }
-      }
-      if (status === 'in_progress') {
+      if (outcome.status === 'in_progress') {
         const seen = { attempt: outcome.attempt, leaseMs: outcome.leaseUntil.getTime() - clock.now() }
         waited = await waiters.wait(storeKey, seen, run.waitMs - (clock.monotonic() - startedAt), entry.signal)
         if (waited) continue

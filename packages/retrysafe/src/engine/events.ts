@@ -20,9 +20,12 @@ export interface IdempotencyEvent {
   readonly attempt?: number
   /** Of `refused`: why. */
   readonly code?: ErrorCode
-  /** Of `failed`, `lost` and `response_not_stored`: what was thrown. */
+  /** Of `failed`, `lost`, `response_not_stored`, and of a `refused` by the store: what was thrown. */
   readonly error?: unknown
-  /** Of `completed`, `released` and `failed`: since the claim. Of `waited`: since the wait began. */
+  /**
+   * Of `completed` and `released`, of a response that was not stored at the end, and of `failed` where the work itself
+   * failed: since the claim. Of `waited`: since the wait began.
+   */
   readonly durationMs?: number
 }
 

@@ -125,6 +125,7 @@ function ranMs({ engine, claim }: Lease): number {
 
 function schedule(lease: Lease, ms: number): void {
   if (lease.stopped || lease.lostBy !== undefined) return
+  lease.beat?.cancel()
   const leftOfRunMs = lease.claim.run.maxRunMs - ranMs(lease)
   lease.beat = lease.engine.alarms.set(Math.max(Math.min(ms, leftOfRunMs), 1), () => void heartbeat(lease))
 }
@@ -135,8 +136,9 @@ async function heartbeat(lease: Lease): Promise<void> {
     return abort(lease, new DOMException(`The work ran longer than maxRunMs (${maxRunMs} ms).`, 'TimeoutError'))
   const dueMs = leaseMs / 3 - sinceSentMs(lease)
   if (dueMs > 1) return schedule(lease, dueMs) // a checkpoint renewed the lease meanwhile
+  schedule(lease, leaseMs / 3) // a renewal that is never answered must not be the last one, nor outlive maxRunMs
   const nextMs = await renew(lease).then(
-    () => leaseMs / 3,
+    () => leaseMs / 3 - sinceSentMs(lease),
     () => Math.min(leaseMs / 10, slowestRetryMs),
   )
   schedule(lease, nextMs)

@@ -1,4 +1,4 @@
-import { isRetrysafeError, type StoredValue } from '../contract/index.js'
+import type { StoredValue } from '../contract/index.js'
 import type { Attempt } from './attempt.js'
 import type { Engine, Entry } from './engine.js'
 import { confirm, isStale } from './lease.js'
@@ -37,18 +37,18 @@ export async function start(attempt: Attempt): Promise<void> {
   try {
     await confirm(attempt.lease)
   } catch (error) {
-    if (isRetrysafeError(error, 'lease_lost')) attempt.leave()
-    else await attempt.release().catch(() => {}) // nothing ran, so a retry may run at once
+    await attempt.release().catch(() => {}) // nothing ran, so a retry may run at once; a lost claim is only left
     throw error
   }
 }
 
 /** What the work threw always wins over what goes wrong in ending its claim. */
 async function fail(engine: Engine, attempt: Attempt, entry: Entry, error: unknown): Promise<void> {
-  const { observe, maxStoredBytes } = engine.settings
+  const { observe, maxStoredBytes, clock } = engine.settings
   const { storeKey, attempt: number } = attempt.claim
   const { run } = entry
-  observe({ type: 'failed', storeKey, attempt: number, error })
+  const durationMs = clock.monotonic() - attempt.claim.sent.monotonic
+  observe({ type: 'failed', storeKey, attempt: number, error, durationMs })
   try {
     if (run.remember(error)) {
       await attempt.complete(packOr(engine, attempt, () => packFailure(error, maxStoredBytes)))

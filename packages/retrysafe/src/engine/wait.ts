@@ -63,31 +63,34 @@ export function createWaiters(
 
   async function watch(storeKey: string, entry: Watched, seen: Seen): Promise<void> {
     const { signal } = entry.over
-    const leaseEnd = clock.monotonic() + seen.leaseMs
+    let leaseEnd = clock.monotonic() + seen.leaseMs
     let pollMs = firstPollMs
     while (!signal.aborted) {
-      const untilLeaseEnd = Math.max(leaseEnd - clock.monotonic(), firstPollMs)
-      const pushed = await napOrPush(
-        store,
-        clock,
-        storeKey,
-        Math.min(pollMs * (0.5 + random() / 2), untilLeaseEnd),
-        signal,
-      )
+      const pollInMs = pollMs * (0.5 + random() / 2)
+      const untilLeaseEnd = leaseEnd - clock.monotonic()
+      const napMs = untilLeaseEnd > 0 ? Math.min(pollInMs, Math.max(untilLeaseEnd, firstPollMs)) : pollInMs
+      const pushed = await napOrPush(store, clock, storeKey, napMs, signal)
       if (signal.aborted) return
-      if (pushed || (await hasChanged(storeKey, seen))) return wakeAll(storeKey, entry)
+      const leaseMs = pushed ? undefined : await leaseOf(storeKey, seen)
+      if (signal.aborted) return
+      if (leaseMs === undefined) return wakeAll(storeKey, entry)
+      if (leaseMs > 0) leaseEnd = clock.monotonic() + leaseMs // heartbeats move it
       pollMs = Math.min(pollMs * 1.5, canPush(store) ? slowestPollOfPushMs : slowestPollMs)
     }
   }
 
-  /** A store that cannot be read now is asked again later; whoever waits has a limit of his own. */
-  async function hasChanged(storeKey: string, seen: Seen): Promise<boolean> {
+  /**
+   * How long the attempt that was seen holds its lease by now; undefined when the key may have changed. 0 where the store
+   * cannot be read now: it is asked again later, and whoever waits has a limit of his own.
+   */
+  async function leaseOf(storeKey: string, seen: Seen): Promise<number | undefined> {
     try {
       const record = await store.get(storeKey)
-      if (record === undefined || record.status === 'completed' || record.attempt !== seen.attempt) return true
-      return record.leaseUntil === undefined || record.leaseUntil.getTime() <= clock.now()
+      if (record === undefined || record.status === 'completed' || record.attempt !== seen.attempt) return undefined
+      const leaseMs = record.leaseUntil === undefined ? 0 : record.leaseUntil.getTime() - clock.now()
+      return leaseMs > 0 ? leaseMs : undefined
     } catch (error) {
-      return isRetrysafeError(error, 'store_closed')
+      return isRetrysafeError(error, 'store_closed') ? undefined : 0
     }
   }
 
