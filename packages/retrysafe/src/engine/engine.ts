@@ -47,14 +47,14 @@ export function createEngine(settings: Settings): Engine {
   async function enter(entry: Entry): Promise<Entered> {
     const { storeKey, run } = entry
     const startedAt = clock.monotonic()
-    for (let waited = false; ; ) {
+    for (let waits = 0; ; waits++) {
       entry.signal?.throwIfAborted()
       let outcome: Outcome
       engine.opened() // a begin that is on its way may become work, so a drain waits for it
       try {
         const sent = send()
         outcome = await begin(engine, entry)
-        if (waited && outcome.status !== 'in_progress')
+        if (waits > 0 && outcome.status !== 'in_progress')
           observe({ type: 'waited', storeKey, durationMs: clock.monotonic() - startedAt })
         if (outcome.status === 'completed') {
           observe({ type: 'replayed', storeKey, attempt: outcome.attempt })
@@ -70,9 +70,9 @@ export function createEngine(settings: Settings): Engine {
         engine.closed()
       }
       if (outcome.status === 'in_progress') {
-        const seen = { attempt: outcome.attempt, leaseMs: outcome.leaseUntil.getTime() - clock.now() }
-        waited = await waiters.wait(storeKey, seen, run.waitMs - (clock.monotonic() - startedAt), entry.signal)
-        if (waited) continue
+        const seen = { attempt: outcome.attempt, leaseMs: outcome.leaseUntil.getTime() - clock.now(), waits }
+        const leftMs = run.waitMs - (clock.monotonic() - startedAt)
+        if (await waiters.wait(storeKey, seen, leftMs, entry.signal)) continue
         entry.signal?.throwIfAborted()
       }
       throw refuse(settings, entry, outcome)

@@ -1,4 +1,4 @@
-import { badOption } from '../contract/index.js'
+import { badOption, RetrysafeError } from '../contract/index.js'
 import type { Attempt } from './attempt.js'
 import { digestText } from './digest.js'
 import type { Engine } from './engine.js'
@@ -19,6 +19,11 @@ export function createOperation(engine: Engine, attempt: Attempt, key: string): 
     },
     // The overloads of the interface say more than one signature of an implementation can.
     step: (async (name: string, work: () => unknown, options: StepOptions & { codec?: Codec<unknown> } = {}) => {
+      if (options.within !== undefined)
+        throw new RetrysafeError(
+          'unsupported',
+          'No store of this version saves a step within a transaction. The step did not run.',
+        )
       steps ??= createSteps(engine, attempt, key)
       return steps(name, work, options.codec)
     }) as Operation['step'],

@@ -21,6 +21,8 @@ export interface Seen {
   readonly attempt: number
   /** Until the lease ends. */
   readonly leaseMs: number
+  /** How often this caller waited before: where the store's clock is behind ours, a lease that is over for us goes on. */
+  readonly waits: number
 }
 
 interface Watched {
@@ -64,7 +66,8 @@ export function createWaiters(
   async function watch(storeKey: string, entry: Watched, seen: Seen): Promise<void> {
     const { signal } = entry.over
     let leaseEnd = clock.monotonic() + seen.leaseMs
-    let pollMs = firstPollMs
+    const slowestMs = canPush(store) ? slowestPollOfPushMs : slowestPollMs
+    let pollMs = Math.min(firstPollMs * 1.5 ** seen.waits, slowestMs)
     while (!signal.aborted) {
       const pollInMs = pollMs * (0.5 + random() / 2)
       const untilLeaseEnd = leaseEnd - clock.monotonic()
@@ -75,7 +78,7 @@ export function createWaiters(
       if (signal.aborted) return
       if (leaseMs === undefined) return wakeAll(storeKey, entry)
       if (leaseMs > 0) leaseEnd = clock.monotonic() + leaseMs // heartbeats move it
-      pollMs = Math.min(pollMs * 1.5, canPush(store) ? slowestPollOfPushMs : slowestPollMs)
+      pollMs = Math.min(pollMs * 1.5, slowestMs)
     }
   }
 

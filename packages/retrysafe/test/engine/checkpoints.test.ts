@@ -9,7 +9,7 @@ const saves = ({ method, args }: { method: string; args: readonly unknown[] }): 
 
 test('what a step gave is resumed as it was: nothing, -0, bytes of each kind, and what a codec makes of it', async () => {
   const { run } = simulatedWorld().open()
-  const bytes = Uint8Array.from({ length: 70_000 }, (_, index) => index * 7)
+  const bytes = Uint8Array.from({ length: 256 }, (_, index) => index)
   const seen: unknown[][] = []
   const dates = {
     encode: (date: Date): StoredValue => date.toISOString(),
@@ -35,6 +35,17 @@ test('what a step gave is resumed as it was: nothing, -0, bytes of each kind, an
   expect(await run('key', work)).toBe('done')
   const results = [undefined, null, -0, bytes, new Uint8Array(), new Date(5), new Uint8Array([1, 2, 200])]
   expect(seen).toStrictEqual([results, results])
+})
+
+test('bytes of any length are resumed as they were', async () => {
+  const { run } = simulatedWorld().open()
+  const bytes = Uint8Array.from({ length: 70_000 }, (_, index) => index * 7)
+  let resumed: Uint8Array | undefined
+  await thrownBy(run('key', ({ step }) => step('bytes', () => bytes).then(crash)))
+  await run('key', async ({ step }) => {
+    resumed = await step('bytes', () => new Uint8Array())
+  })
+  expect(Buffer.compare(bytes, resumed ?? new Uint8Array())).toBe(0)
 })
 
 test('a third attempt resumes what the first and the second have done', async () => {
@@ -148,6 +159,7 @@ test('a save of a lost claim is tried once, and the loss is told once', async ()
   })
   expect(codeOf(await thrownBy(lost))).toBe('lease_lost')
   expect([results, second.mock.calls.length, store.calls.filter(saves).length]).toEqual([['charged'], 0, 1])
+  expect(store.calls.filter(({ method }) => method === 'renew')).toHaveLength(1) // what is known is not asked again
   expect(events.map(({ type }) => type)).toEqual(['claimed', 'lost', 'failed'])
 })
 

@@ -208,6 +208,23 @@ test('a late worker is told lease_lost while its successor still runs', async ()
   expect(types).toEqual(['claimed', 'lost', 'late_response'])
 })
 
+test('a late worker with a fingerprint adopts the response to the same request, and to no other', async () => {
+  const { memory, open } = simulatedWorld()
+  const { run } = open()
+  const lateTo = (key: string, successor: unknown): Promise<string> =>
+    run(
+      key,
+      async () => {
+        await memory.free(key, { attempt: 1 })
+        await run(key, () => 'successor', { fingerprint: successor })
+        return 'late'
+      },
+      { fingerprint: { amount: 1 } },
+    )
+  expect(await lateTo('same', { amount: 1 })).toBe('successor')
+  expect(codeOf(await thrownBy(lateTo('other', { amount: 2 })))).toBe('lease_lost')
+})
+
 test('a late worker is told lease_lost where the winner cannot be read', async () => {
   const { outcome } = await late(
     ({ memory }) => memory.begin('key', { token: 'successor' }),

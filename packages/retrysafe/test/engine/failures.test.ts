@@ -1,6 +1,6 @@
 import { faultyStore } from 'retrysafe/testkit'
 import { expect, test, vi } from 'vitest'
-import { codeOf, simulatedWorld, thrownBy } from './simulated-world.js'
+import { codeOf, simulatedWorld, thrownBy, watched } from './simulated-world.js'
 
 const remember = (): boolean => true
 const throwing = (error: unknown) => () => Promise.reject(error) as Promise<string>
@@ -84,11 +84,13 @@ for (const option of ['remember', 'notApplied'] as const)
   })
 
 test('the error is thrown only when the key is free again', async () => {
-  const { memory, open } = simulatedWorld()
-  const { run } = open({
-    store: { ...memory, release: (...args) => Promise.resolve().then(() => memory.release(...args)) },
-  })
-  await thrownBy(run('key', throwing('first')))
+  const { clock, memory, open } = simulatedWorld()
+  const store = faultyStore(memory, [{ method: 'release', fault: { kind: 'slow', ms: 100 } }], { clock })
+  const seen = watched(open({ store }).run('key', throwing('first')))
+  await clock.advance(99)
+  expect(seen.outcome).toBe('pending')
+  await clock.advance(1)
+  expect(seen.outcome).toBe('first')
   expect(await memory.get('key')).toBeUndefined()
 })
 

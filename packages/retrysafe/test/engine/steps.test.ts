@@ -168,3 +168,10 @@ test('a downstream key is equal on every attempt and different for every operati
   // Downstream services remember these keys, so a release may never change them.
   expect(all[0]?.[0]?.[0]).toBe('n6MGhaSpeC3ly7HbMHgQbD8OfhPeI_0hdi_VUy8OF-w')
 })
+
+test('a step within a transaction, which no store offers yet, is refused and does not run', async () => {
+  const { run } = createIdempotency({ store: memoryStore() })
+  const work = vi.fn(() => 1)
+  expect(await run('key', ({ step }) => step('charge', work, { within: {} })).catch(codeOf)).toBe('unsupported')
+  expect(work).not.toHaveBeenCalled()
+})

@@ -1,4 +1,6 @@
+import { getEventListeners } from 'node:events'
 import { RetrysafeError } from 'retrysafe'
+import { memoryStore } from 'retrysafe/memory'
 import { faultyStore } from 'retrysafe/testkit'
 import { expect, test } from 'vitest'
 import { codeOf, gate, simulatedWorld, thrownBy, watched, withoutWake } from './simulated-world.js'
@@ -47,6 +49,18 @@ for (const [kind, shape] of [
     await memory.begin('key', { leaseMs: 7000 })
     const seen = watched(open({ store: shape(memory), leaseMs, whenInProgress }).execute('key', () => 'mine'))
     await clock.advance(6990)
+    expect(seen.outcome).toBe('pending')
+    await clock.advance(50)
+    expect(seen.outcome).toEqual({ response: 'mine', replayed: false, attempt: 2 })
+  })
+
+  test(`a waiter takes over when the renewed lease of a crashed owner ends, on a store ${kind}`, async () => {
+    const { clock, memory, open } = simulatedWorld()
+    await memory.begin('key', { token: 'owner', leaseMs: 7000 })
+    const seen = watched(open({ store: shape(memory), leaseMs, whenInProgress }).execute('key', () => 'mine'))
+    await clock.advance(6000)
+    await memory.renew('key', 'owner', { leaseMs: 100_123 })
+    await clock.advance(100_113)
     expect(seen.outcome).toBe('pending')
     await clock.advance(50)
     expect(seen.outcome).toEqual({ response: 'mine', replayed: false, attempt: 2 })
@@ -315,6 +329,20 @@ test('waiters are told when the store is closed', async () => {
   expect(seen.outcome).toBe('store_closed')
 })
 
+test('a signal that outlives its waits keeps nothing of them', async () => {
+  const { clock, memory, open } = simulatedWorld()
+  await memory.begin('key', { token: 'owner', leaseMs: 600_000 })
+  const { signal } = new AbortController()
+  const { run } = open()
+  const wait = (waitMs: number) => watched(run('key', () => 'never', { whenInProgress: { waitMs }, signal }))
+  const seen = [wait(1000), wait(60_000)]
+  await clock.advance(2000)
+  await memory.complete('key', 'done', { token: 'owner' })
+  await clock.advance(0)
+  expect(seen.map(({ outcome }) => outcome)).toEqual(['in_progress', 'done'])
+  expect(getEventListeners(signal, 'abort')).toEqual([])
+})
+
 test('a push that is lost is made good by asking', async () => {
   const { clock, memory, open } = simulatedWorld()
   await memory.begin('key', { token: 'owner', leaseMs: 600_000 })
@@ -362,6 +390,19 @@ test('a wake that fails at once does not make the store be asked without pause',
   await clock.advance(60_000)
   expect(store.calls.length).toBeLessThan(70)
   expect(store.calls.filter(({ method }) => method === 'begin')).toHaveLength(1)
+})
+
+test('where the clock of the store is behind, waiters ask ever more rarely until the lease is over there too', async () => {
+  const { clock, open } = simulatedWorld()
+  const behind = memoryStore({ clock: { ...clock, now: () => clock.now() - 60_000, monotonic: clock.monotonic } })
+  await behind.begin('key', { leaseMs })
+  const store = faultyStore(withoutWake(behind))
+  const seen = watched(open({ store, whenInProgress }).execute('key', () => 'mine'))
+  await clock.advance(leaseMs - 10)
+  expect(seen.outcome).toBe('pending')
+  expect(store.calls.length).toBeLessThan(100)
+  await clock.advance(1100)
+  expect(seen.outcome).toEqual({ response: 'mine', replayed: false, attempt: 2 })
 })
 
 test('a key that was taken over is another wait: the new owner is waited for', async () => {
