@@ -51,12 +51,11 @@ function leavesCheckout(file, text) {
 }
 
 /**
- * What a lock file says about where its packages came from: it must say nothing, or the public registry.
+ * What a lock file says about where its packages came from: it must say nothing, so that each machine asks its own.
  *
  * @param {string} text
  * @returns {string[]}
  */
 export function registriesOf(text) {
-  const found = [...text.matchAll(/"resolved": "(https?:\/\/[^"]+)"/g)].map(([, url]) => url ?? '')
-  return found.filter((url) => !url.startsWith('https://registry.npmjs.org/'))
+  return [...text.matchAll(/"resolved": "(https?:\/\/[^"]+)"/g)].map(([, url]) => url ?? '')
 }

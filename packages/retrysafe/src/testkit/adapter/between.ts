@@ -4,47 +4,30 @@ import { type Latch, latch } from './scene.js'
 
 type Between = (store: IdempotencyStore) => IdempotencyStore
 
-/** Completions that are asked for and do not reach the store before they may. */
-export interface SlowCompletion {
+/** Calls that are asked for and do not reach the store before they may. */
+export interface SlowCalls {
   readonly between: Between
-  /** How many completions were asked for. */
+  /** How many were asked for. */
   asked(): number
   readonly go: Latch
 }
 
-export function slowCompletion(): SlowCompletion {
-  const go = latch()
-  let asked = 0
-  return {
-    go,
-    asked: () => asked,
-    between: (store) => ({
-      ...store,
-      complete: async (...args) => {
-        asked++
-        await go.opened
-        return store.complete(...args)
-      },
-    }),
-  }
+export function slowCompletion(): SlowCalls {
+  return slow((store, arrive) => ({ ...store, complete: (...args) => arrive().then(() => store.complete(...args)) }))
 }
 
-/** Claims that are asked for and do not reach the store before they may. */
-export function slowBegin(): { readonly between: Between; asked(): number; readonly go: Latch } {
+export function slowBegin(): SlowCalls {
+  return slow((store, arrive) => ({ ...store, begin: (...args) => arrive().then(() => store.begin(...args)) }))
+}
+
+function slow(delay: (store: IdempotencyStore, arrive: () => Promise<void>) => IdempotencyStore): SlowCalls {
   const go = latch()
   let asked = 0
-  return {
-    go,
-    asked: () => asked,
-    between: (store) => ({
-      ...store,
-      begin: async (...args) => {
-        asked++
-        await go.opened
-        return store.begin(...args)
-      },
-    }),
+  const arrive = async (): Promise<void> => {
+    asked++
+    await go.opened
   }
+  return { go, asked: () => asked, between: (store) => delay(store, arrive) }
 }
 
 /** A store whose methods of these names reject. */
