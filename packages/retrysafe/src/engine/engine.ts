@@ -50,10 +50,16 @@ export function createEngine(settings: Settings): Engine {
     for (let waits = 0; ; waits++) {
       entry.signal?.throwIfAborted()
       let outcome: Outcome
+      const token = crypto.randomUUID()
       engine.opened() // a begin that is on its way may become work, so a drain waits for it
       try {
         const sent = send()
-        outcome = await begin(engine, entry)
+        try {
+          outcome = await store.begin(storeKey, beginOptions(token, entry))
+        } catch (error) {
+          onLostBegin(engine, storeKey, { token, leaseMs: run.leaseMs, error })
+          throw error
+        }
         if (waits > 0 && outcome.status !== 'in_progress')
           observe({ type: 'waited', storeKey, durationMs: clock.monotonic() - startedAt })
         if (outcome.status === 'completed') {
@@ -61,7 +67,7 @@ export function createEngine(settings: Settings): Engine {
           return outcome
         }
         if (outcome.status === 'new') {
-          const { status, token, attempt, checkpoint } = outcome
+          const { status, attempt, checkpoint } = outcome
           observe({ type: attempt === 1 ? 'claimed' : 'taken_over', storeKey, attempt })
           const claim = { storeKey, token, attempt, checkpoint, fingerprint: entry.fingerprint, run, sent }
           return { status, attempt: openAttempt(engine, claim) }
@@ -86,20 +92,22 @@ export function createEngine(settings: Settings): Engine {
 /** Answers of `begin` after which the store surely holds no claim of ours. */
 const claimsNothing = ['invalid_key', 'invalid_option', 'store_full', 'store_closed', 'unsupported'] as const
 
-async function begin(engine: Engine, { storeKey, fingerprint, run }: Entry): Promise<Outcome> {
-  const { store, observe } = engine.settings
-  const token = crypto.randomUUID()
+function beginOptions(token: string, { fingerprint, run }: Entry): BeginOptions {
   const { leaseMs, retentionMs, afterCrash } = run
-  const options: BeginOptions = { token, leaseMs, retentionMs, afterCrash, fingerprint }
-  try {
-    return await store.begin(storeKey, options)
-  } catch (error) {
-    const code = isRetrysafeError(error) ? { code: error.code } : {}
-    observe({ type: 'refused', storeKey, error, ...code })
-    // Without an answer the claim may exist; it is given back, and its token is never used again.
-    if (!isRetrysafeError(error, ...claimsNothing)) void engine.background(giveBack(engine, storeKey, token, leaseMs))
-    throw error
-  }
+  return { token, leaseMs, retentionMs, afterCrash, fingerprint }
+}
+
+interface LostBegin {
+  readonly token: string
+  readonly leaseMs: number
+  readonly error: unknown
+}
+
+function onLostBegin(engine: Engine, storeKey: string, { token, leaseMs, error }: LostBegin): void {
+  const code = isRetrysafeError(error) ? { code: error.code } : {}
+  engine.settings.observe({ type: 'refused', storeKey, error, ...code })
+  // Without an answer the claim may exist; it is given back, and its token is never used again.
+  if (!isRetrysafeError(error, ...claimsNothing)) void engine.background(giveBack(engine, storeKey, token, leaseMs))
 }
 
 /** The lost `begin` may still be on its way, so `lease_lost` is no acknowledgement here. */

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HeldBytes } from '../core/held-bytes.js'
 
 export type NodeBody =
@@ -14,9 +14,22 @@ export type NodeBody =
  */
 export async function readNodeBody(request: IncomingMessage, maxBytes: number, held: HeldBytes): Promise<NodeBody> {
   // A short body came with its head and is parsed by the end of this turn.
-  await new Promise(setImmediate)
+  await endOfTurn()
   if (isBroken(request)) return { status: 'aborted' }
   return isWhole(request) ? readWhole(request, maxBytes, held) : readAsItComes(request, maxBytes, held)
+}
+
+let turn: Promise<void> | undefined
+
+/** Shared by all requests that came in one turn. */
+function endOfTurn(): Promise<void> {
+  turn ??= new Promise((resolve) => {
+    setImmediate(() => {
+      turn = undefined
+      resolve()
+    })
+  })
+  return turn
 }
 
 function readWhole(request: IncomingMessage, maxBytes: number, held: HeldBytes): NodeBody {
@@ -63,6 +76,8 @@ function readAsItComes(request: IncomingMessage, maxBytes: number, held: HeldByt
         if (chunk === null) break
         const isTooLarge = bytes + chunk.byteLength > maxBytes
         if (isTooLarge || !held.take(chunk.byteLength)) {
+          // Whoever lets it through all the same finds it as it came.
+          for (const taken of [chunk, ...chunks.reverse()]) request.unshift(taken)
           end({ status: isTooLarge ? 'too_large' : 'busy' })
           return
         }
@@ -105,4 +120,37 @@ function isBroken(request: IncomingMessage): boolean {
 function isWhole(request: IncomingMessage): boolean {
   const state = (request as { _readableState?: { ended?: boolean } })._readableState
   return state?.ended === true
+}
+
+/**
+ * Reads the body ahead of a framework's own parser, which then finds it as if nobody had. Undefined where there is none
+ * to read. The bytes are counted in `held` until the response is over, whoever ends it.
+ */
+export async function readAhead(
+  request: IncomingMessage,
+  response: ServerResponse,
+  maxBytes: number,
+  held: HeldBytes,
+): Promise<NodeBody | undefined> {
+  if (!hasBody(request) || request.readableDidRead || request.readableEnded) return undefined
+  if (!held.fits(Number(request.headers['content-length'] ?? 0))) return { status: 'busy' }
+  let isOver = false
+  let heldBytes = 0
+  const giveBack = (): void => {
+    held.give(heldBytes)
+    heldBytes = 0
+    isOver = true
+  }
+  response.once('finish', giveBack).once('close', giveBack)
+  const read = await readNodeBody(request, maxBytes, held)
+  if (read.status === 'bytes') heldBytes = read.bytes.byteLength
+  if (isOver) giveBack()
+  return read
+}
+
+export function hasBody(request: IncomingMessage): boolean {
+  const { headers } = request
+  if (headers['transfer-encoding'] !== undefined) return true
+  if (headers['content-length'] !== undefined) return headers['content-length'] !== '0'
+  return request.httpVersionMajor >= 2
 }

@@ -15,14 +15,19 @@ export interface CapturedResponse {
   leave(): void
 }
 
-type Hooked = 'writeHead' | 'write' | 'end' | 'flushHeaders' | 'destroy' | 'emit'
+type Hooks = Pick<ServerResponse, 'writeHead' | 'write' | 'end' | 'flushHeaders' | 'destroy' | 'emit'>
+
+/** Where a response keeps what captures it. */
+const captureKey = Symbol('retrysafe.capture')
+
+type Captured = ServerResponse & { [captureKey]?: Capture }
 
 interface Capture {
   readonly response: ServerResponse
   readonly run: HttpRun
   /** What stood on the response before the work. */
   readonly outer: HeaderList
-  readonly original: Pick<ServerResponse, Hooked>
+  readonly original: Hooks
   readonly copy: Copy
   /** The work gave its head; the response counts as begun for whoever asks. */
   headWritten: boolean
@@ -50,6 +55,7 @@ export function captureResponse(
   held: HeldBytes,
   over: () => void,
 ): CapturedResponse {
+  const captured: Captured = response
   const { writeHead, write, end, flushHeaders, destroy, emit } = response
   const capture: Capture = {
     response,
@@ -67,17 +73,54 @@ export function captureResponse(
     settling: undefined,
     over,
   }
-  response.writeHead = ((status: number, reason?: unknown, headers?: unknown) =>
-    onWriteHead(capture, status, reason, headers)) as ServerResponse['writeHead']
-  response.write = ((chunk: unknown, encoding?: unknown, done?: unknown) =>
-    onWrite(capture, chunk, encoding, done)) as ServerResponse['write']
-  response.end = ((chunk?: unknown, encoding?: unknown, done?: unknown) =>
-    onEnd(capture, chunk, encoding, done)) as ServerResponse['end']
-  response.flushHeaders = () => onFlushHeaders(capture)
-  response.destroy = (error) => onDestroy(capture, error)
-  response.emit = ((event: string, ...args: unknown[]) => onEmit(capture, event, args)) as ServerResponse['emit']
+  if (captured[captureKey] === undefined) {
+    captured[captureKey] = capture
+    setHooks(response, sharedHooks)
+  } else
+    setHooks(
+      response,
+      hooksOf(() => capture),
+    ) // within another one, which has hooks of its own
   if (isGone(response)) leave(capture)
   return { fail: (error, answer) => onFailure(capture, error, answer), leave: () => leave(capture) }
+}
+
+function hooksOf(find: (response: Captured) => Capture): Hooks {
+  return {
+    writeHead(this: Captured, status: number, reason?: unknown, headers?: unknown) {
+      return onWriteHead(find(this), status, reason, headers)
+    },
+    write(this: Captured, chunk: unknown, encoding?: unknown, done?: unknown) {
+      return onWrite(find(this), chunk, encoding, done)
+    },
+    end(this: Captured, chunk?: unknown, encoding?: unknown, done?: unknown) {
+      return onEnd(find(this), chunk, encoding, done)
+    },
+    flushHeaders(this: Captured) {
+      onFlushHeaders(find(this))
+    },
+    destroy(this: Captured, error?: Error) {
+      return onDestroy(find(this), error)
+    },
+    emit(this: Captured, event: string, ...args: unknown[]) {
+      return onEmit(find(this), event, args)
+    },
+  } as Hooks
+}
+
+/**
+ * The same functions for every response: with functions of its own each has a hidden class of its own, by which V8's
+ * young collections keep all that they refer to until the next full one.
+ */
+const sharedHooks: Hooks = hooksOf((response) => response[captureKey] as Capture)
+
+function setHooks(response: ServerResponse, hooks: Hooks): void {
+  response.writeHead = hooks.writeHead
+  response.write = hooks.write
+  response.end = hooks.end
+  response.flushHeaders = hooks.flushHeaders
+  response.destroy = hooks.destroy
+  response.emit = hooks.emit
 }
 
 function onWriteHead(capture: Capture, status: number, reason: unknown, headers: unknown): ServerResponse {
@@ -144,6 +187,8 @@ function onDestroy(capture: Capture, error: Error | undefined): ServerResponse {
   void settle(capture, capture.headSent ? { type: 'cut', head: headOf(response) } : failed).then(() => {
     restore(capture)
     if (capture.clientLeft) response.emit('close')
+    // A framework destroys without an error; of HTTP/2 its client must not take that for the end.
+    else if (error === undefined && capture.headSent) cutResponse(response)
     else response.destroy(error)
   })
   return response
@@ -249,7 +294,7 @@ function holdLast(capture: Capture, data: Buffer): void {
 
 function restore(capture: Capture): void {
   const { response, clientLeft } = capture
-  Object.assign(response, capture.original)
+  setHooks(response, capture.original)
   hideState(capture)
   if (clientLeft) pretendOpen(response, false)
   capture.copy.drop()

@@ -7,9 +7,9 @@ import type { Answer, RequestFacts } from '../core/facts.js'
 import type { Admitted, Body, Gate } from '../core/gate.js'
 import type { HeaderList } from '../core/headers.js'
 import type { HttpRun } from '../core/http-run.js'
-import { readNodeBody } from './node-body.js'
+import { hasBody, type NodeBody, readNodeBody } from './node-body.js'
 import { captureResponse } from './node-capture.js'
-import { cutResponse, headersOf, isHttp1, sendAnswer } from './node-response.js'
+import { cutResponse, headersOf, isHttp1, replaceResponse, sendAnswer } from './node-response.js'
 
 /** What the carrier needs to know of a framework. */
 export interface NodeExchange<Request> {
@@ -20,7 +20,9 @@ export interface NodeExchange<Request> {
   /** Path and query as the client sent them, where the framework rewrites `request.url`. */
   readonly target?: string | undefined
   /** A body that was read before us. */
-  readonly body?: Body | undefined
+  readonly body?: Body | NodeBody | undefined
+  /** What outer middleware set, where the framework keeps headers elsewhere than on the response until it writes them. */
+  outerHeaders?(): HeaderList
   /** Runs the handler. What it throws or rejects with before a head answers 500, or the problem of its code. */
   handle(): unknown
   /** Is told what the handler of a claimed request threw, where no code of the table answers it. */
@@ -28,42 +30,81 @@ export interface NodeExchange<Request> {
 }
 
 /**
- * Where a request keeps its operation. Not a WeakMap: with an entry a request, V8's young collections keep all that the
+ * Where a request keeps its run. Not a WeakMap: with an entry a request, V8's young collections keep all that the
  * requests refer to until the next full one.
  */
-const operationKey = Symbol.for('retrysafe.operation')
+const runKey = Symbol.for('retrysafe.run')
+
+type Carried = IncomingMessage & { [runKey]?: HttpRun; [shelterKey]?: Shelter }
 
 /** The operation of a request, for its handler; undefined for requests that passed through. */
 export function operationOfNode(request: object): Operation | undefined {
-  return (request as { [operationKey]?: Operation })[operationKey]
+  return (request as Carried)[runKey]?.operation()
 }
 
-/** Carries one request of Node's server through the gate. Rejects only with what the handler of a passed one threw. */
-export async function carryNode<Request>(gate: Gate<Request>, exchange: NodeExchange<Request>): Promise<void> {
+/** Whether the handler of a request runs under a claim. */
+export function isClaimed(request: object): boolean {
+  return (request as Carried)[runKey] !== undefined
+}
+
+/**
+ * Carries one request of Node's server through the gate. Throws or rejects only with what the handler of a passed one
+ * threw.
+ */
+export function carryNode<Request>(gate: Gate<Request>, exchange: NodeExchange<Request>): Promise<void> | undefined {
   const { request, response } = exchange
   const facts = factsOf(request, exchange.target)
   const admission = gate.admit(facts, exchange.framework)
-  if (admission.action === 'refuse') return refuseUnread(request, response, admission.answer)
+  if (admission.action === 'refuse') {
+    refuseUnread(exchange, admission.answer)
+    return undefined
+  }
   const declared = exchange.body === undefined ? Number(request.headers['content-length'] ?? 0) : 0
-  if (admission.action === 'read' && !gate.held.fits(declared))
-    return refuseUnread(request, response, admission.admitted.refuse('busy'))
+  if (admission.action === 'read' && !gate.held.fits(declared)) {
+    refuseUnread(exchange, admission.admitted.refuse('busy'))
+    return undefined
+  }
   invite(gate, request, response)
-  if (admission.action === 'pass') return handlePassed(gate, exchange)
+  return admission.action === 'pass' ? handlePassed(gate, exchange) : carryAdmitted(gate, exchange, admission.admitted)
+}
+
+async function carryAdmitted<Request>(
+  gate: Gate<Request>,
+  exchange: NodeExchange<Request>,
+  admitted: Admitted,
+): Promise<void> {
+  const { request, response } = exchange
   const left = gate.settings.run.waitMs > 0 ? signalOfLeaving(response) : undefined
-  const read = await readBody(request, admission.admitted, exchange.body)
+  const found = findBody(request, admitted, exchange.body)
+  const read = readOf(found instanceof Promise ? await found : found, admitted, exchange.body === undefined)
   if (read.status === 'aborted') return
-  if (read.status === 'refused') return refuseUnread(request, response, read.answer)
-  const outer = headersOf(response)
+  if (read.status === 'refused') return refuseUnread(exchange, read.answer)
+  const outer = exchange.outerHeaders?.() ?? headersOf(response)
   const shelter = shelterRequest(request)
-  const decision = await admission.admitted.decide(read.body, hasName(outer), left)
+  const decision = await admitted.decide(read.body, hasName(outer), left)
   const over = (): void => {
     gate.held.give(read.heldBytes)
-    shelter.end()
+    leaveShelter(request, shelter)
   }
-  if (decision.action === 'run') return handleClaimed(gate, exchange, { run: decision.run, outer, shelter, over })
+  if (decision.action === 'run' && !response.headersSent)
+    return handleClaimed(gate, exchange, { run: decision.run, outer, shelter, over })
   over()
+  if (decision.action === 'run') return abandon(decision.run)
   if (decision.action === 'pass') return handlePassed(gate, exchange)
-  sendAnswer(response, decision.answer)
+  answer(exchange, decision.answer)
+}
+
+/** Somebody lost patience, such as a time-out of the framework, and answered before the work began. */
+async function abandon(run: HttpRun): Promise<void> {
+  await run.settle({ type: 'failed', error: new Error('The request was answered before its work began.') }, false)
+}
+
+/** Sends an answer of ours, with what outer middleware set, unless somebody lost patience and answered meanwhile. */
+function answer<Request>(exchange: NodeExchange<Request>, whole: Answer): void {
+  const { response } = exchange
+  if (response.headersSent) return
+  if (exchange.outerHeaders === undefined) sendAnswer(response, whole)
+  else replaceResponse(response, whole, exchange.outerHeaders())
 }
 
 function hasName(headers: HeaderList): (lowerCaseName: string) => boolean {
@@ -86,9 +127,10 @@ async function handleClaimed<Request>(
   { run, outer, shelter, over }: Claimed,
 ): Promise<void> {
   const { request, response } = exchange
-  Object.assign(request, { [operationKey]: run.operation })
+  const carried: Carried = request
+  carried[runKey] = run
   const captured = captureResponse(response, run, outer, gate.held, over)
-  shelter.onBreak(captured.leave)
+  onBreak(shelter, captured.leave)
   try {
     await exchange.handle()
   } catch (error) {
@@ -98,14 +140,19 @@ async function handleClaimed<Request>(
 }
 
 /** Untouched: only a code of the table is answered here, anything else goes where it would have gone without us. */
-async function handlePassed<Request>(gate: Gate<Request>, exchange: NodeExchange<Request>): Promise<void> {
+function handlePassed<Request>(gate: Gate<Request>, exchange: NodeExchange<Request>): Promise<void> | undefined {
   const { request, response } = exchange
-  try {
-    await exchange.handle()
-  } catch (error) {
+  const fail = (error: unknown): void => {
     if (!isRetrysafeError(error)) throw error
     if (response.headersSent) cutResponse(response)
-    else sendAnswer(response, failureAnswer(gate, factsOf(request, exchange.target), error))
+    else answer(exchange, failureAnswer(gate, factsOf(request, exchange.target), error))
+  }
+  try {
+    const handled = exchange.handle()
+    return handled instanceof Promise ? handled.catch(fail) : undefined
+  } catch (error) {
+    fail(error)
+    return undefined
   }
 }
 
@@ -127,29 +174,30 @@ type Read =
   | { readonly status: 'refused'; readonly answer: Answer }
   | { readonly status: 'aborted' }
 
-async function readBody(request: IncomingMessage, admitted: Admitted, known: Body | undefined): Promise<Read> {
-  if (known !== undefined) return { status: 'read', body: known, heldBytes: 0 }
-  if (!hasBody(request)) return { status: 'read', body: { status: 'bytes', bytes: new Uint8Array() }, heldBytes: 0 }
-  if (request.readableDidRead || request.readableEnded)
-    return { status: 'read', body: { status: 'gone' }, heldBytes: 0 }
-  const read = await readNodeBody(request, admitted.maxBytes, admitted.held)
-  switch (read.status) {
-    case 'bytes':
-      return { status: 'read', body: read, heldBytes: read.bytes.byteLength }
+function findBody(
+  request: IncomingMessage,
+  admitted: Admitted,
+  known: Body | NodeBody | undefined,
+): Body | NodeBody | Promise<NodeBody> {
+  if (known !== undefined) return known
+  if (!hasBody(request)) return { status: 'bytes', bytes: noBytes }
+  if (request.readableDidRead || request.readableEnded) return { status: 'gone' }
+  return readNodeBody(request, admitted.maxBytes, admitted.held)
+}
+
+const noBytes = new Uint8Array()
+
+function readOf(body: Body | NodeBody, admitted: Admitted, isHeld: boolean): Read {
+  switch (body.status) {
     case 'too_large':
       return { status: 'refused', answer: admitted.refuse('body_too_large') }
     case 'busy':
       return { status: 'refused', answer: admitted.refuse('busy') }
     case 'aborted':
-      return read
+      return body
+    default:
+      return { status: 'read', body, heldBytes: isHeld && body.status === 'bytes' ? body.bytes.byteLength : 0 }
   }
-}
-
-function hasBody(request: IncomingMessage): boolean {
-  const { headers } = request
-  if (headers['transfer-encoding'] !== undefined) return true
-  if (headers['content-length'] !== undefined) return headers['content-length'] !== '0'
-  return request.httpVersionMajor >= 2
 }
 
 /**
@@ -162,7 +210,8 @@ function invite<Request>(gate: Gate<Request>, request: IncomingMessage, response
 }
 
 /** Refuses without reading the body; a long one is not awaited, so the connection ends, or the stream of HTTP/2. */
-function refuseUnread(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
+export function refuseUnread<Request>(exchange: NodeExchange<Request>, refused: Answer): undefined {
+  const { request, response } = exchange
   if (!isHttp1(response)) {
     const { stream } = response as ServerResponse & { stream?: Http2Stream }
     stream?.once('finish', () => stream.close()) // without an error, as RFC 9113, 8.1 has it
@@ -170,15 +219,20 @@ function refuseUnread(request: IncomingMessage, response: ServerResponse, answer
     const length = Number(request.headers['content-length'] ?? (hasBody(request) ? Number.POSITIVE_INFINITY : 0))
     if (length > longestDrainBytes) response.setHeader('Connection', 'close')
   }
-  sendAnswer(response, answer)
+  answer(exchange, refused)
 }
 
 const longestDrainBytes = 64 * 1024
 
+/** Where a request keeps what shelters it. */
+const shelterKey = Symbol('retrysafe.shelter')
+
 interface Shelter {
-  /** Is called when the connection breaks, at once where it has. */
-  onBreak(listener: () => void): void
-  end(): void
+  readonly destroy: IncomingMessage['destroy']
+  /** Of the connection that broke. */
+  broken: Error | undefined
+  /** Is called when the connection breaks. */
+  tell: (() => void) | undefined
 }
 
 /**
@@ -186,28 +240,39 @@ interface Shelter {
  * error, which waits here until the work is over. A plain `destroy()` is the stream's own end and goes through.
  */
 function shelterRequest(request: IncomingMessage): Shelter {
-  const { destroy } = request
-  let broken: Error | undefined
-  let tell: (() => void) | undefined
-  request.destroy = (error) => {
-    if (error === undefined || error === null) return destroy.call(request)
-    broken = error
-    tell?.()
-    return request
-  }
-  return {
-    onBreak(listener) {
-      tell = listener
-      if (broken !== undefined) listener()
-    },
-    end() {
-      request.destroy = destroy
-      if (broken !== undefined) request.destroy(broken)
-    },
-  }
+  const carried: Carried = request
+  const shelter: Shelter = { destroy: request.destroy, broken: undefined, tell: undefined }
+  if (carried[shelterKey] === undefined) {
+    carried[shelterKey] = shelter
+    request.destroy = destroySheltered // one function for all: functions of its own would keep each request in memory
+  } else request.destroy = (error) => destroyLater(request, shelter, error)
+  return shelter
 }
 
-function factsOf(request: IncomingMessage, target: string | undefined): RequestFacts {
+function destroySheltered(this: Carried, error?: Error): IncomingMessage {
+  return destroyLater(this, this[shelterKey] as Shelter, error)
+}
+
+function destroyLater(request: IncomingMessage, shelter: Shelter, error: Error | undefined): IncomingMessage {
+  if (error === undefined || error === null) return shelter.destroy.call(request)
+  shelter.broken = error
+  shelter.tell?.()
+  return request
+}
+
+/** The listener is called at once where the connection has broken already. */
+function onBreak(shelter: Shelter, listener: () => void): void {
+  shelter.tell = listener
+  if (shelter.broken !== undefined) listener()
+}
+
+function leaveShelter(request: IncomingMessage, { destroy, broken }: Shelter): void {
+  request.destroy = destroy
+  if (broken !== undefined) request.destroy(broken)
+}
+
+/** What the core is told of a request. */
+export function factsOf(request: IncomingMessage, target: string | undefined): RequestFacts {
   return {
     method: request.method ?? '',
     target: target ?? request.url ?? '',

@@ -1,4 +1,4 @@
-import { isRetrysafeError, RetrysafeError } from '../../contract/index.js'
+import { isRetrysafeError, type Random, RetrysafeError } from '../../contract/index.js'
 import { responseNotStored } from '../../engine/index.js'
 import type { Answer, RequestFacts } from './facts.js'
 import { type HeaderList, replayHeaders } from './headers.js'
@@ -22,9 +22,17 @@ export function replayAnswer<Request>(
   return { ...response, headers: replayHeaders(response, { has: currentHas }, origin, settings.replayHeader) }
 }
 
+/** What of the settings refusals need. */
+export interface RefusalSettings {
+  readonly documentation: string | undefined
+  readonly corsOrigins: readonly string[]
+  /** Where there is none, the jitter comes from `Math.random`. */
+  readonly engine?: { readonly settings: { readonly random: Random } } | undefined
+}
+
 /** The problem of an error, readable to scripts of the origins that were allowed. */
-export function refusal<Request>(settings: HttpSettings<Request>, facts: RequestFacts, error: RetrysafeError): Answer {
-  const { random } = settings.engine.settings
+export function refusal(settings: RefusalSettings, facts: RequestFacts, error: RetrysafeError): Answer {
+  const random = settings.engine?.settings.random
   const problem = problemOf(error, { documentation: settings.documentation, random })
   const origin = facts.header('origin')[0]
   if (origin === undefined || settings.corsOrigins.length === 0) return problem

@@ -3,7 +3,7 @@
  * fixed: method, key, requireKey, scope, declared length, body, fingerprint, begin. Early refusals do not read the body.
  */
 import { isRetrysafeError, RetrysafeError, storeKey } from '../../contract/index.js'
-import { type Entered, type Entry, fingerprintOf, start } from '../../engine/index.js'
+import { type Entered, type Entry, fingerprintOf, isStale, start } from '../../engine/index.js'
 import { asRetrysafeError, refusal, replayAnswer } from './answers.js'
 import { credentialScope, tokenExpiresAt } from './credentials.js'
 import type { Answer, RequestFacts } from './facts.js'
@@ -11,14 +11,12 @@ import { createHeldBytes, type HeldBytes } from './held-bytes.js'
 import { createHttpRun, type HttpRun } from './http-run.js'
 import { readIdempotencyKey } from './idempotency-key.js'
 import { type HttpOptions, type HttpSettings, readHttpSettings } from './options.js'
-import { requestFingerprint } from './request-fingerprint.js'
+import { type RequestBody, requestFingerprint } from './request-fingerprint.js'
+
+export type { MultipartFile } from './form-data.js'
 
 /** The body as the carrier found it. */
-export type Body =
-  | { readonly status: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly status: 'parsed'; readonly value: unknown }
-  /** A parser took it and kept nothing. */
-  | { readonly status: 'gone' }
+export type Body = RequestBody
 
 export type Admission =
   /** Not ours: let it through untouched. */
@@ -74,7 +72,17 @@ export function createGate<Request>(options: HttpOptions<Request>): Gate<Request
           try {
             const fingerprint = readFingerprint(settings, facts, request, body)
             const entry: Entry = { key, storeKey: inStore, fingerprint, run: settings.run, signal }
-            return await enter(settings, facts, entry, currentHas)
+            let entered: Entered
+            try {
+              entered = await settings.engine.enter(entry)
+              if (entered.status === 'new' && isStale(entered.attempt.lease)) await start(entered.attempt)
+            } catch (error) {
+              if (settings.whenStoreDown === 'run' && isStoreDown(error)) return pass
+              throw error
+            }
+            if (entered.status === 'completed')
+              return { action: 'replay', answer: replayAnswer(settings, facts, entry.key, entered, currentHas) }
+            return { action: 'run', run: createHttpRun(settings, facts, entry, entered.attempt, currentHas) }
           } catch (error) {
             return { action: 'refuse', answer: refuse(asRetrysafeError(error)) }
           }
@@ -91,32 +99,16 @@ export function createGate<Request>(options: HttpOptions<Request>): Gate<Request
 
 const pass = { action: 'pass' } as const
 
-/** Answers of a store that is down or full, after which `whenStoreDown` decides. */
-const storeDown = ['store_unavailable', 'store_full', 'store_closed', 'store_corrupt'] as const
-
-async function enter<Request>(
-  settings: HttpSettings<Request>,
-  facts: RequestFacts,
-  entry: Entry,
-  currentHas: (lowerCaseName: string) => boolean,
-): Promise<Decision> {
-  const { engine } = settings
-  let entered: Entered
-  try {
-    entered = await engine.enter(entry)
-    if (entered.status === 'new') {
-      await start(entered.attempt)
-      return { action: 'run', run: createHttpRun(settings, facts, entry, entered.attempt, currentHas) }
-    }
-  } catch (error) {
-    if (settings.whenStoreDown === 'run' && (!isRetrysafeError(error) || isRetrysafeError(error, ...storeDown)))
-      return pass
-    throw error
-  }
-  return { action: 'replay', answer: replayAnswer(settings, facts, entry.key, entered, currentHas) }
+/** A store that is down or full, of which `whenStoreDown` decides. */
+function isStoreDown(error: unknown): boolean {
+  return (
+    !isRetrysafeError(error) ||
+    isRetrysafeError(error, 'store_unavailable', 'store_full', 'store_closed', 'store_corrupt')
+  )
 }
 
-function readKey(lines: readonly string[]): string {
+/** @throws `invalid_key` where there is none, or one that breaks the rules. */
+export function readKey(lines: readonly string[]): string {
   const read = readIdempotencyKey(lines)
   if (read.status === 'key') return read.key
   if (read.status === 'invalid') throw new RetrysafeError('invalid_key', read.reason)
@@ -160,16 +152,13 @@ function readFingerprint<Request>(
     const { fingerprint } = settings
     return ask('fingerprint', (asked: Request) => fingerprintOf(fingerprint(asked) ?? null), request)
   }
-  const fingerprint =
-    body.status === 'gone'
-      ? undefined
-      : requestFingerprint({
-          method: facts.method,
-          target: facts.target,
-          contentType: facts.header('content-type')[0],
-          body,
-          host: settings.gateway ? (facts.header('host')[0] ?? '') : undefined,
-        })
+  const fingerprint = requestFingerprint({
+    method: facts.method,
+    target: facts.target,
+    contentType: facts.header('content-type')[0],
+    body,
+    host: settings.gateway ? (facts.header('host')[0] ?? '') : undefined,
+  })
   if (fingerprint !== undefined) return fingerprint
   throw new RetrysafeError(
     'body_consumed',
@@ -178,7 +167,7 @@ function readFingerprint<Request>(
 }
 
 /** An option that throws is the service's fault, not the client's, and nothing may run on a guess. */
-function ask<Request, T>(name: string, option: (request: Request) => T, request: Request): T {
+export function ask<Request, T>(name: string, option: (request: Request) => T, request: Request): T {
   try {
     return option(request)
   } catch (cause) {

@@ -37,7 +37,8 @@ export type Settlement =
 
 /** One request that does the work. */
 export interface HttpRun {
-  readonly operation: Operation
+  /** What the work sees of it: made when it is asked for, and then always the same. */
+  operation(): Operation
   /** Bytes of a response that are kept. */
   readonly maxStoredBytes: number
   /** Ends the claim by what came of the work; the carrier sends the end of the response only afterwards. */
@@ -46,6 +47,15 @@ export interface HttpRun {
 
 const send: Settlement = { action: 'send' }
 
+/** One claimed request: its options, what was asked, and the claim. */
+interface Claimed {
+  readonly settings: HttpSettings<never>
+  readonly facts: RequestFacts
+  readonly entry: Entry
+  readonly attempt: Attempt
+  readonly currentHas: (lowerCaseName: string) => boolean
+}
+
 export function createHttpRun<Request>(
   settings: HttpSettings<Request>,
   facts: RequestFacts,
@@ -53,94 +63,111 @@ export function createHttpRun<Request>(
   attempt: Attempt,
   currentHas: (lowerCaseName: string) => boolean,
 ): HttpRun {
-  const { engine } = settings
-  const { storeKey, attempt: number } = attempt.claim
-
-  async function settle(ending: Ending, clientLeft: boolean): Promise<Settlement> {
-    if (ending.type === 'failed')
-      engine.settings.observe({ type: 'failed', storeKey, attempt: number, error: ending.error })
-    const { lostBy } = attempt.lease
-    if (lostBy !== undefined) {
-      attempt.leave()
-      return replaceByWinner(lostBy)
-    }
-    if (ending.type === 'failed') return end(judgeFailure(settings, ending.error, clientLeft))
-    const verdict = judge(ending.head, clientLeft)
-    if (verdict !== 'store') return end(verdict)
-    const settled = await attempt.complete(ending.type === 'cut' ? notStored : pack(ending.head, ending.body))
-    return settled.status === 'lost' ? replaceByWinner(settled.error) : send
+  const claimed: Claimed = { settings: settings as HttpSettings<never>, facts, entry, attempt, currentHas }
+  let operation: Operation | undefined
+  return {
+    operation() {
+      operation ??= createOperation(settings.engine, attempt, entry.key)
+      return operation
+    },
+    maxStoredBytes: settings.maxStoredBytes,
+    settle: (ending, clientLeft) => settle(claimed, ending, clientLeft),
   }
+}
 
-  function judge(head: WholeHead, clientLeft: boolean): Verdict {
-    const retryAfter = head.headers.some(([name]) => name.toLowerCase() === 'retry-after')
-    const { remember, notApplied } = settings
-    const response = { ...head, retryAfter }
-    const judged = judgeResponse(response, {
-      // A rule that fails must neither lose the response nor clear anything: then the default stands.
-      remember: typeof remember === 'function' ? attempted(remember, 'definite') : remember,
-      afterCrash: entry.run.afterCrash,
-      notApplied: notApplied === undefined ? undefined : attempted(notApplied, false),
-    })
-    // A server error that nobody waited for may be the abort's own doing: what was done by then is not known.
-    return judged === 'release' && clientLeft && head.status >= 500 ? 'leave' : judged
+async function settle(claimed: Claimed, ending: Ending, clientLeft: boolean): Promise<Settlement> {
+  const { settings, attempt } = claimed
+  if (ending.type === 'failed') observeFailure(claimed, ending.error)
+  const { lostBy } = attempt.lease
+  if (lostBy !== undefined) {
+    attempt.leave()
+    return replaceByWinner(claimed, lostBy)
   }
+  if (ending.type === 'failed') return end(claimed, judgeFailure(settings, ending.error, clientLeft))
+  const verdict = judge(claimed, ending.head, clientLeft)
+  if (verdict !== 'store') return end(claimed, verdict)
+  const settled = await attempt.complete(ending.type === 'cut' ? notStored : pack(claimed, ending.head, ending.body))
+  return settled.status === 'lost' ? replaceByWinner(claimed, settled.error) : send
+}
 
-  /** The user's rule, and an event where it throws. */
-  function attempted<R extends ResponseHead>(
-    rule: (response: R & { retryAfter: boolean }) => boolean,
-    otherwise: 'definite' | false,
-  ): (response: R & { retryAfter: boolean }) => boolean {
-    return (response) => {
-      try {
-        return rule(response)
-      } catch (error) {
-        engine.settings.observe({ type: 'failed', storeKey, attempt: number, error })
-        return otherwise === false ? false : judgeResponse(response) === 'store'
-      }
-    }
-  }
+function observeFailure({ settings, attempt: { claim } }: Claimed, error: unknown): void {
+  settings.engine.settings.observe({ type: 'failed', storeKey: claim.storeKey, attempt: claim.attempt, error })
+}
 
-  function pack(head: WholeHead, body: Uint8Array | undefined): Packed {
-    return packOr(engine, attempt, () => {
-      if (body === undefined || body.byteLength > settings.maxStoredBytes)
-        throw new RetrysafeError(
-          'value_too_large',
-          `The response has more than ${settings.maxStoredBytes} bytes (maxStoredBytes).`,
-        )
-      const { status, statusText } = head
-      const headers = storableHeaders(head.headers)
-      const response = encodeResponse({ status, statusText, headers, origin: facts.header('origin')[0], body })
-      return { kind: 'http', response }
-    })
-  }
+function judge(claimed: Claimed, head: WholeHead, clientLeft: boolean): Verdict {
+  const { status, headers, statusText } = head
+  const { remember, notApplied } = claimed.settings
+  const retryAfter = headers.some(([name]) => name.length === 11 && name.toLowerCase() === 'retry-after')
+  const response = { status, headers, statusText, retryAfter }
+  const judged = judgeResponse(response, {
+    // A rule that fails must neither lose the response nor clear anything: then the default stands.
+    remember: typeof remember === 'function' ? attempted(claimed, remember, 'definite') : remember,
+    afterCrash: claimed.entry.run.afterCrash,
+    notApplied: notApplied === undefined ? undefined : attempted(claimed, notApplied, false),
+  })
+  // A server error that nobody waited for may be the abort's own doing: what was done by then is not known.
+  return judged === 'release' && clientLeft && status >= 500 ? 'leave' : judged
+}
 
-  /** Ends the claim without a response. If that is not answered, its lease ends it. */
-  async function end(verdict: Exclude<Verdict, 'store'>): Promise<Settlement> {
+/** The user's rule, and an event where it throws. */
+function attempted<R extends ResponseHead>(
+  claimed: Claimed,
+  rule: (response: R & { retryAfter: boolean }) => boolean,
+  otherwise: 'definite' | false,
+): (response: R & { retryAfter: boolean }) => boolean {
+  return (response) => {
     try {
-      if (verdict === 'uncertain') await attempt.giveUp()
-      else if (verdict === 'release' && attempt.mayRelease) await attempt.release()
-      else attempt.leave()
+      return rule(response)
     } catch (error) {
-      engine.settings.observe({ type: 'failed', storeKey, attempt: number, error })
-    }
-    return send
-  }
-
-  async function replaceByWinner(lost: unknown): Promise<Settlement> {
-    const winner = await findWinner(engine, attempt)
-    return { action: 'replace', answer: winnerAnswer(lost, winner) }
-  }
-
-  function winnerAnswer(lost: unknown, winner: { kind: string; response: StoredValue } | undefined): Answer {
-    try {
-      if (winner !== undefined) return replayAnswer(settings, facts, entry.key, winner, currentHas)
-      return refusal(settings, facts, asRetrysafeError(lost))
-    } catch (error) {
-      return refusal(settings, facts, asRetrysafeError(error))
+      observeFailure(claimed, error)
+      return otherwise === false ? false : judgeResponse(response) === 'store'
     }
   }
+}
 
-  return { operation: createOperation(engine, attempt, entry.key), maxStoredBytes: settings.maxStoredBytes, settle }
+function pack({ settings, facts, attempt }: Claimed, head: WholeHead, body: Uint8Array | undefined): Packed {
+  return packOr(settings.engine, attempt, () => {
+    if (body === undefined || body.byteLength > settings.maxStoredBytes)
+      throw new RetrysafeError(
+        'value_too_large',
+        `The response has more than ${settings.maxStoredBytes} bytes (maxStoredBytes).`,
+      )
+    const { status, statusText } = head
+    const headers = storableHeaders(head.headers)
+    const response = encodeResponse({ status, statusText, headers, origin: facts.header('origin')[0], body })
+    return { kind: 'http', response }
+  })
+}
+
+/** Ends the claim without a response. If that is not answered, its lease ends it. */
+async function end(claimed: Claimed, verdict: Exclude<Verdict, 'store'>): Promise<Settlement> {
+  const { attempt } = claimed
+  try {
+    if (verdict === 'uncertain') await attempt.giveUp()
+    else if (verdict === 'release' && attempt.mayRelease) await attempt.release()
+    else attempt.leave()
+  } catch (error) {
+    observeFailure(claimed, error)
+  }
+  return send
+}
+
+async function replaceByWinner(claimed: Claimed, lost: unknown): Promise<Settlement> {
+  const winner = await findWinner(claimed.settings.engine, claimed.attempt)
+  return { action: 'replace', answer: winnerAnswer(claimed, lost, winner) }
+}
+
+function winnerAnswer(
+  { settings, facts, entry, currentHas }: Claimed,
+  lost: unknown,
+  winner: { kind: string; response: StoredValue } | undefined,
+): Answer {
+  try {
+    if (winner !== undefined) return replayAnswer(settings, facts, entry.key, winner, currentHas)
+    return refusal(settings, facts, asRetrysafeError(lost))
+  } catch (error) {
+    return refusal(settings, facts, asRetrysafeError(error))
+  }
 }
 
 /** What a throw before the head means for the claim. */

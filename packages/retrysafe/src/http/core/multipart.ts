@@ -18,7 +18,7 @@ export function canonicalMultipart(bytes: Uint8Array, contentType: string): Uint
 }
 
 /** A token or a quoted string of 1 to 70 characters. */
-function readBoundary(contentType: string): string | undefined {
+export function readBoundary(contentType: string): string | undefined {
   const match = /;[ \t]*boundary[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.){1,140})"|([^\s";,]{1,70}))[ \t]*(?:;|$)/i.exec(
     contentType,
   )

@@ -118,9 +118,7 @@ export function readHttpSettings<Request>(options: HttpOptions<Request>): HttpSe
     (options.store === undefined) === (options.idempotency === undefined)
   )
     throw badOption('options', options, 'an object with exactly one of { store } and { idempotency }')
-  const { methods = ['POST', 'PATCH'], role = 'service', remember = 'definite', whenStoreDown = 'refuse' } = options
-  if (!Array.isArray(methods) || methods.some((method) => typeof method !== 'string'))
-    throw badOption('methods', methods, "an array of method names, such as ['POST']")
+  const { role = 'service', remember = 'definite', whenStoreDown = 'refuse' } = options
   if (role !== 'service' && role !== 'gateway') throw badOption('role', role, "'service' or 'gateway'")
   if (typeof remember !== 'function' && !['definite', 'success', 'everything'].includes(remember))
     throw badOption('remember', remember, "'definite', 'success', 'everything' or a function")
@@ -131,7 +129,7 @@ export function readHttpSettings<Request>(options: HttpOptions<Request>): HttpSe
   return {
     engine,
     run: readRun({ leaseMs, retentionMs, maxRunMs, whenInProgress, afterCrash }, engine.settings.run),
-    methods: new Set(methods.map((method) => method.toUpperCase())),
+    methods: readMethods(options.methods),
     covers: readFunction('covers', options.covers),
     requireKey: options.requireKey === true,
     scope: readFunction('scope', options.scope),
@@ -149,6 +147,12 @@ export function readHttpSettings<Request>(options: HttpOptions<Request>): HttpSe
     corsOrigins: options.corsOrigins ?? [],
     gateway: role === 'gateway',
   }
+}
+
+export function readMethods(methods: readonly string[] = ['POST', 'PATCH']): ReadonlySet<string> {
+  if (!Array.isArray(methods) || methods.some((method) => typeof method !== 'string'))
+    throw badOption('methods', methods, "an array of method names, such as ['POST']")
+  return new Set(methods.map((method) => method.toUpperCase()))
 }
 
 function engineOptions<Request>(

@@ -9,6 +9,7 @@ interface Request extends Partial<Omit<RequestFacts, 'body'>> {
 }
 
 const json = 'application/json'
+const urlencoded = 'application/x-www-form-urlencoded'
 
 function fingerprint({ text = '{"a":1,"b":2}', ...request }: Request): string | undefined {
   return requestFingerprint({
@@ -80,10 +81,56 @@ test('the host counts in lower case and without its port', () => {
   expect(new Set(hosts('[::1]', '[::2]', 'a.example', 'b.example', '')).size).toBe(5)
 })
 
+const behind: readonly [name: string, contentType: string, text: string, parsed: unknown][] = [
+  ['a text', 'text/plain', 'añb', 'añb'],
+  ['a text in UTF-8', 'Text/Plain; a=b; Charset="UTF-8"', 'añb', 'añb'],
+  ['a text in ASCII', 'text/csv;charset=us-ascii', 'a,b', 'a,b'],
+  ['an empty text', 'text/plain', '', ''],
+  ['XML', 'application/xml', '<a/>', '<a/>'],
+  ['a form', urlencoded, 'b=2&a=x+y&b=%33', { a: 'x y', b: ['2', '3'] }],
+  ['a form as text', urlencoded, 'b=2&a=1', 'a=1&b=2'],
+  ['a form as bytes', urlencoded, 'b=2&a=1', Buffer.from('a=1&b=2')],
+  ['a string in JSON', json, '"a"', 'a'],
+]
+
+for (const [name, contentType, text, parsed] of behind)
+  test(`${name} is the same before a parser and behind it`, () => {
+    expect(fingerprint({ contentType, parsed })).toBeDefined()
+    expect(fingerprint({ contentType, parsed })).toBe(fingerprint({ contentType, text }))
+  })
+
+test('a multipart form is the same before a parser and behind it, and nothing is guessed of what is gone', () => {
+  const facts = { method: 'POST', target: '/', contentType: 'multipart/form-data; boundary=x' }
+  const text = '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--'
+  const raw = requestFingerprint({ ...facts, body: { status: 'bytes', bytes: bytesOf(text) } })
+  expect(requestFingerprint({ ...facts, body: { status: 'multipart', fields: { a: '1' }, files: [] } })).toBe(raw)
+  expect(requestFingerprint({ ...facts, body: { status: 'parsed', value: text } })).toBe(raw)
+  expect(requestFingerprint({ ...facts, body: { status: 'multipart', fields: 'a', files: [] } })).toBeUndefined()
+  expect(requestFingerprint({ ...facts, body: { status: 'gone' } })).toBeUndefined()
+  expect(requestFingerprint({ ...facts, contentType: json, body: { status: 'gone' } })).toBeUndefined()
+})
+
+test('forms, multipart forms and bytes that spell their canonical forms are never taken for each other', () => {
+  const multipart = 'multipart/form-data; boundary=x'
+  const part = '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--'
+  const texts = ['a=1', '{"a":"1"}', '{"a":"1"}[]', part]
+  const seen = [urlencoded, multipart, json, 'text/plain'].flatMap((contentType) =>
+    texts.map((text) => fingerprint({ contentType, text })),
+  )
+  expect(new Set(seen).size).toBe(seen.length)
+})
+
 const unknown: readonly [name: string, request: Request][] = [
-  ['a form', { contentType: 'application/x-www-form-urlencoded', parsed: { a: '1' } }],
-  ['a multipart form', { contentType: 'multipart/form-data; boundary=x', parsed: {} }],
-  ['a text', { contentType: 'text/plain', parsed: 'a' }],
+  ['a form that is no object', { contentType: urlencoded, parsed: ['a'] }],
+  ['a form with what no parser makes', { contentType: urlencoded, parsed: { a: new Date(0) } }],
+  ['a form with a number that may have been another', { contentType: urlencoded, parsed: { a: 2 ** 53 } }],
+  ['a multipart form that is no text', { contentType: 'multipart/form-data; boundary=x', parsed: {} }],
+  ['a text in another charset', { contentType: 'text/plain; charset=latin1', parsed: 'a' }],
+  ['a text in two charsets', { contentType: 'text/plain; charset=utf-8; charset=utf-16', parsed: 'a' }],
+  ['a text that was no ASCII', { contentType: 'text/plain; charset=us-ascii', parsed: 'é' }],
+  ['a text with what could not be decoded', { contentType: 'text/plain', parsed: 'a\ufffd' }],
+  ['a text with half a character', { contentType: 'text/plain', parsed: 'a\ud800' }],
+  ['a text that became an object', { contentType: 'text/plain', parsed: { a: 1 } }],
   ['something without a type', { contentType: undefined, parsed: {} }],
   ['JSON whose number may have been another', { parsed: { a: 2 ** 53 } }],
   ['something that is no JSON', { parsed: { a: new Date(0) } }],
@@ -104,9 +151,18 @@ const pinned: readonly [name: string, request: Request, expected: string][] = [
   ['JSON', {}, 'v1:FmKjNWq9WOyAnNbJj2mLbjAN5AQJ5GDAjdVgYV3ewc4'],
   ['bytes', { contentType: 'text/plain', text: 'a' }, 'v1:5ubakqJwnvHVoG-TuV3-4oujFkm9FolSgUaNtJLm1NI'],
   [
-    'a form',
+    'an odd multipart form',
     { contentType: 'multipart/form-data; boundary=x', text: '--x\r\n\r\n1\r\n--x--\r\n' },
     'v1:z5CnSerJ-PArKWzvu5e5Nukl0sBTlfoxq4Em8h6z0ko',
+  ],
+  ['an HTML form', { contentType: urlencoded, text: 'b=2&a[]=1' }, 'v1:Hc38Y1AFrQWcGRwfYqFF-6k_EoHz8cIUndGOsA62cPA'],
+  [
+    'a multipart form',
+    {
+      contentType: 'multipart/form-data; boundary=x',
+      text: '--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n1\r\n--x--',
+    },
+    'v1:R27SqqdzGtFLpFbyxOTsVxnxk6aNECt2TC7DOuQ6y3c',
   ],
   ['a request with a host', { host: 'Example.com:80', text: '' }, 'v1:my-jItdVdByoWlK8ZMDT2nMFnPtWz7HxgwsEOHEmdr8'],
 ]

@@ -32,12 +32,15 @@ export function encodeResponse(response: {
   readonly body: Uint8Array
 }): Uint8Array {
   const { status, statusText, headers, origin, body } = response
-  const head = JSON.stringify([status, statusText ?? null, origin ?? null, headers.flat()])
+  const flat: string[] = []
+  for (const [name, value] of headers) flat.push(name, value)
+  const head = JSON.stringify([status, statusText ?? null, origin ?? null, flat])
   const headLength = utf8Length(head)
   const bytes = new Uint8Array(prefixBytes + headLength + body.length)
   bytes[0] = formatVersion
-  new DataView(bytes.buffer).setUint32(1, headLength)
-  utf8.encodeInto(head, bytes.subarray(prefixBytes))
+  for (let at = 0; at < 4; at++) bytes[1 + at] = headLength >>> (8 * (3 - at))
+  if (headLength > head.length) utf8.encodeInto(head, bytes.subarray(prefixBytes))
+  else for (let at = 0; at < headLength; at++) bytes[prefixBytes + at] = head.charCodeAt(at)
   bytes.set(body, prefixBytes + headLength)
   return bytes
 }

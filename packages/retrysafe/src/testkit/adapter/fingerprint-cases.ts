@@ -12,6 +12,15 @@ const multipart = (boundary: string, content = 'one', quoted = false): Ask => ({
   type: `multipart/form-data; boundary=${quoted ? `"${boundary}"` : boundary}`,
   body: `--${boundary}\r\nContent-Disposition: form-data; name="a"\r\n\r\n${content}\r\n--${boundary}--\r\n`,
 })
+const form = (body: string, parameters = ''): Ask => typed(`application/x-www-form-urlencoded${parameters}`, body)
+const field = (name: string, value = '1'): string => `Content-Disposition: form-data; name="${name}"\r\n\r\n${value}`
+const file = (name: string, content = '1', filename = 'b.txt', type = 'text/plain'): string =>
+  `Content-Disposition: form-data; name="${name}"; filename="${filename}"\r\nContent-Type: ${type}\r\n\r\n${content}`
+const partsUnder = (boundary: string, ...all: string[]): Ask => ({
+  type: `multipart/form-data; boundary=${boundary}`,
+  body: `${all.map((part) => `--${boundary}\r\n${part}\r\n`).join('')}--${boundary}--\r\n`,
+})
+const parts = (...all: string[]): Ask => partsUnder('abc123', ...all)
 const deep = (levels: number, inner: string): string => `${'['.repeat(levels)}${inner}${']'.repeat(levels)}`
 const lone = '{"a":"\\ud800"}'
 
@@ -69,15 +78,60 @@ const pairs: readonly (readonly [what: string, isSame: boolean, first: Ask, seco
     typed('application/octet-stream', new Uint8Array([0xff])),
     typed('application/octet-stream', new Uint8Array([0xfe])),
   ],
-  [
-    'forms in another order',
-    false,
-    typed('application/x-www-form-urlencoded', 'a=1&b=2'),
-    typed('application/x-www-form-urlencoded', 'b=2&a=1'),
-  ],
+  ['names of a form in another order', true, form('a=1&b=2'), form('b=2&a=1')],
+  ['names of one form between those of another', true, form('a=1&b=3&a=2'), form('a=1&a=2&b=3')],
+  ['the spelling of a form', true, form('a=x y&b=é'), form('%61=x+y&b=%C3%a9')],
+  ['brackets of a form, encoded', true, form('a[b]=1&c[]=2'), form('a%5Bb%5D=1&c%5b%5d=2')],
+  ['a list of a form, with its indexes', true, form('a[]=1&a[]=2'), form('a[0]=1&a[1]=2')],
+  ['a form with and without its charset', true, form('a=1'), form('a=1', '; charset=utf-8')],
+  ['values of a form in another order', false, form('a=1&a=2'), form('a=2&a=1')],
+  ['a value of a form, and a list of it', false, form('a=1'), form('a[]=1')],
+  ['a value of a form once more', false, form('a=1'), form('a=1&a=1')],
+  ['another value of a form', false, form('a=1'), form('a=2')],
+  ['another name of a form', false, form('a[b]=1'), form('a[c]=1')],
+  ['a name of a form with a dot and with brackets', false, form('a.b=1'), form('a[b]=1')],
+  ['a name of a form left out', false, form('a=1&b='), form('a=1')],
+  ['an encoded ampersand of a form', false, form('a=1%26b=2'), form('a=1&b=2')],
+  ['an odd form, in the same bytes', true, form('a=1&a[b]=%zz'), form('a=1&a[b]=%zz')],
+  ['an odd form, in another order', false, form('a=1&a[b]=2'), form('a[b]=2&a=1')],
+  ['names of built-in members of a form', false, form('__proto__=1'), form('')],
   ['another boundary', true, multipart('abc123'), multipart('xyz987654')],
   ['another boundary, in quotes', true, multipart('abc123'), multipart('abc 123', 'one', true)],
-  ['another file', false, multipart('abc123'), multipart('abc123', 'two')],
+  ['another field', false, multipart('abc123'), multipart('abc123', 'two')],
+  ['parts in another order', true, parts(field('a'), field('b'), file('c')), parts(file('c'), field('b'), field('a'))],
+  [
+    'headers of a part in another spelling',
+    true,
+    parts(field('a'), 'Content-Disposition: form-data; name="f"; filename="b"\r\nContent-Type: text/csv\r\n\r\n1'),
+    parts(field('a'), 'content-type:TEXT/CSV\r\ncontent-disposition: form-data;filename=b;name=f\r\n\r\n1'),
+  ],
+  [
+    'values of one field in another order',
+    false,
+    parts(field('a', '1'), field('a', '2')),
+    parts(field('a', '2'), field('a', '1')),
+  ],
+  [
+    'files of one field in another order',
+    false,
+    parts(file('a', '1'), file('a', '2')),
+    parts(file('a', '2'), file('a', '1')),
+  ],
+  ['another name of a field', false, parts(field('a')), parts(field('b'))],
+  ['a field, and a list of it', false, parts(field('a')), parts(field('a[]'))],
+  ['a field, and a file', false, parts(field('a')), parts(file('a'))],
+  ['a field once more', false, parts(field('a')), parts(field('a'), field('a'))],
+  ['another content of a file', false, parts(file('a', '1')), parts(file('a', '2'))],
+  ['another name of a file', false, parts(file('a')), parts(file('a', '1', 'other.txt'))],
+  ['another type of a file', false, parts(file('a')), parts(file('a', '1', 'b.txt', 'text/csv'))],
+  ['odd parts, in the same bytes', true, parts(file('a', '1', 'é.txt')), parts(file('a', '1', 'é.txt'))],
+  [
+    'odd parts, under another boundary',
+    true,
+    parts(file('a', '1', 'é.txt')),
+    partsUnder('other', file('a', '1', 'é.txt')),
+  ],
+  ['odd parts, in another order', false, parts(field('a'), file('b', '1', '')), parts(file('b', '1', ''), field('a'))],
   ['a boundary and content that names it', false, multipart('abc', 'xyz'), multipart('xyz', 'abc')],
   [
     'parameters of the media type',
