@@ -5,6 +5,7 @@ import type { HeldBytes } from '../core/held-bytes.js'
 import type { Ending, HttpRun, Settlement, WholeHead } from '../core/http-run.js'
 import { bytesOf, type Copy, callbackOf, createCopy, joined, type Written } from './node-chunks.js'
 import { endUnseen, isBrokenInPipeline, isGone, pretendOpen } from './node-departure.js'
+import { hideState, showState } from './node-look.js'
 import { applyHeaders, cutResponse, headersOf, isHttp1, replaceResponse } from './node-response.js'
 
 /** A response while the work writes it: captured, streamed on as it comes, its end held until it is stored. */
@@ -300,37 +301,3 @@ function restore(capture: Capture): void {
   capture.copy.drop()
   capture.over()
 }
-
-/** Node's own fields behind `headersSent` and `writableEnded` of HTTP/1; http2 has getters alone. */
-interface Http1Fields {
-  _header?: string | null
-  finished: boolean
-}
-
-/**
- * Makes a response that waits here answer `headersSent` and `writableEnded` as if it had left, so that nobody begins or
- * ends it twice. On HTTP/1 by the fields that Node itself reads: properties or a prototype of our own would give every
- * response a shape of its own, which costs more than all the rest.
- */
-function showState({ response, headSent, headWritten, ended }: Capture): void {
-  const fields = response as unknown as Http1Fields
-  if (isHttp1(response)) {
-    if (!headSent && headWritten) fields._header = heldHead
-    fields.finished = ended
-  } else {
-    Object.defineProperty(response, 'headersSent', { configurable: true, value: headWritten })
-    Object.defineProperty(response, 'writableEnded', { configurable: true, value: ended })
-  }
-}
-
-/** The response is Node's again, and answers by what has really left. */
-function hideState({ response, headSent }: Capture): void {
-  const fields = response as unknown as Http1Fields
-  if (isHttp1(response)) {
-    if (!headSent) fields._header = null
-    fields.finished = false
-  } else for (const name of ['headersSent', 'writableEnded']) Reflect.deleteProperty(response, name)
-}
-
-/** Stands for a head that was given and has not left. */
-const heldHead = 'held'
