@@ -6,7 +6,7 @@ import type { Ending, HttpRun, Settlement, WholeHead } from '../core/http-run.js
 import { bytesOf, type Copy, callbackOf, createCopy, joined, type Written } from './node-chunks.js'
 import { endUnseen, isBrokenInPipeline, isGone, pretendOpen } from './node-departure.js'
 import { hideState, showState } from './node-look.js'
-import { applyHeaders, cutResponse, headersOf, isHttp1, replaceResponse } from './node-response.js'
+import { applyHeaders, cutResponse, headersOf, isHttp1, refuseWrite, replaceResponse } from './node-response.js'
 
 /** A response while the work writes it: captured, streamed on as it comes, its end held until it is stored. */
 export interface CapturedResponse {
@@ -193,16 +193,6 @@ function onDestroy(capture: Capture, error: Error | undefined): ServerResponse {
     else response.destroy(error)
   })
   return response
-}
-
-/** As Node has it: the end is still being held, but it has been said. */
-function refuseWrite(response: ServerResponse, done: Written | undefined): boolean {
-  const error = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' })
-  process.nextTick(() => {
-    done?.(error)
-    response.emit('error', error)
-  })
-  return false
 }
 
 /** The events by which a connection ends are for nobody yet: the end of the response has not even been sent. */

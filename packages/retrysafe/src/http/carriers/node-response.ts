@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Answer } from '../core/facts.js'
 import type { HeaderList } from '../core/headers.js'
+import type { Written } from './node-chunks.js'
 
 /** Sends a whole response of ours. */
 export function sendAnswer(response: ServerResponse, answer: Answer): void {
@@ -70,4 +71,14 @@ function groupByName(headers: HeaderList): Iterable<[string, string | string[]]>
     else known[1].push(value)
   }
   return [...grouped.values()].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? '') : values])
+}
+
+/** As Node has it: the end is still being held, but it has been said. */
+export function refuseWrite(response: ServerResponse, done: Written | undefined): boolean {
+  const error = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' })
+  process.nextTick(() => {
+    done?.(error)
+    response.emit('error', error)
+  })
+  return false
 }
