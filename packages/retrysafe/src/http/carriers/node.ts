@@ -21,6 +21,8 @@ export interface NodeExchange<Request> {
   readonly target?: string | undefined
   /** A body that was read before us. */
   readonly body?: Body | NodeBody | undefined
+  /** The same, where it is only looked for once it is needed. */
+  parsedBody?(maxBytes: number): Body | NodeBody | Promise<Body | NodeBody> | undefined
   /** What outer middleware set, where the framework keeps headers elsewhere than on the response until it writes them. */
   outerHeaders?(): HeaderList
   /** Runs the handler. What it throws or rejects with before a head answers 500, or the problem of its code. */
@@ -59,24 +61,30 @@ export function carryNode<Request>(gate: Gate<Request>, exchange: NodeExchange<R
     refuseUnread(exchange, admission.answer)
     return undefined
   }
-  const declared = exchange.body === undefined ? Number(request.headers['content-length'] ?? 0) : 0
-  if (admission.action === 'read' && !gate.held.fits(declared)) {
-    refuseUnread(exchange, admission.admitted.refuse('busy'))
+  if (admission.action === 'pass') {
+    invite(gate, request, response)
+    return handlePassed(gate, exchange)
+  }
+  const { admitted } = admission
+  const known = exchange.body ?? exchange.parsedBody?.(admitted.maxBytes)
+  if (known === undefined && !gate.held.fits(Number(request.headers['content-length'] ?? 0))) {
+    refuseUnread(exchange, admitted.refuse('busy'))
     return undefined
   }
   invite(gate, request, response)
-  return admission.action === 'pass' ? handlePassed(gate, exchange) : carryAdmitted(gate, exchange, admission.admitted)
+  return carryAdmitted(gate, exchange, admitted, known)
 }
 
 async function carryAdmitted<Request>(
   gate: Gate<Request>,
   exchange: NodeExchange<Request>,
   admitted: Admitted,
+  known: Body | NodeBody | Promise<Body | NodeBody> | undefined,
 ): Promise<void> {
   const { request, response } = exchange
   const left = gate.settings.run.waitMs > 0 ? signalOfLeaving(response) : undefined
-  const found = findBody(request, admitted, exchange.body)
-  const read = readOf(found instanceof Promise ? await found : found, admitted, exchange.body === undefined)
+  const found = known ?? findBody(request, admitted)
+  const read = readOf(found instanceof Promise ? await found : found, admitted, known === undefined)
   if (read.status === 'aborted') return
   if (read.status === 'refused') return refuseUnread(exchange, read.answer)
   const outer = exchange.outerHeaders?.() ?? headersOf(response)
@@ -174,12 +182,7 @@ type Read =
   | { readonly status: 'refused'; readonly answer: Answer }
   | { readonly status: 'aborted' }
 
-function findBody(
-  request: IncomingMessage,
-  admitted: Admitted,
-  known: Body | NodeBody | undefined,
-): Body | NodeBody | Promise<NodeBody> {
-  if (known !== undefined) return known
+function findBody(request: IncomingMessage, admitted: Admitted): Body | Promise<NodeBody> {
   if (!hasBody(request)) return { status: 'bytes', bytes: noBytes }
   if (request.readableDidRead || request.readableEnded) return { status: 'gone' }
   return readNodeBody(request, admitted.maxBytes, admitted.held)

@@ -1,0 +1,90 @@
+/* What parsers that ran before us left of a request's body. */
+import { readFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { isBytes } from '../../contract/index.js'
+import type { Body, MultipartFile } from '../core/gate.js'
+import type { NodeBody } from './node-body.js'
+
+/** Where parsers of Node's frameworks leave what they read. */
+export interface ParsedRequest extends IncomingMessage {
+  readonly body?: unknown
+  /** The bytes, where the `verify` hook of a parser kept them, or the platform did. */
+  readonly rawBody?: unknown
+  /** Of multer. */
+  readonly file?: unknown
+  readonly files?: unknown
+  /** Of the parsers of Express 4: whether one of them has read the body. */
+  readonly _body?: unknown
+}
+
+/** Undefined where nobody has read the body yet, so that the carrier can. */
+export function parsedBodyOf(
+  request: ParsedRequest,
+  maxBytes: number,
+): Body | NodeBody | Promise<Body | NodeBody> | undefined {
+  const { body, rawBody } = request
+  if (!request.readableDidRead && !request.readableEnded && rawBody === undefined) return undefined
+  if (isBytes(rawBody)) return { status: 'bytes', bytes: rawBody }
+  if (typeof rawBody === 'string') return { status: 'bytes', bytes: new TextEncoder().encode(rawBody) }
+  const type = request.headers['content-type'] ?? ''
+  if (/^\s*multipart\//i.test(type) && !isBytes(body)) return multipartBody(request, maxBytes)
+  return body === undefined || isPlaceholder(request, type) ? { status: 'gone' } : { status: 'parsed', value: body }
+}
+
+/** A JSON body that was really parsed to `{}` has hardly more than its two braces. */
+const longestEmptyJson = 16
+
+/** The parsers of Express 4 put an empty object where they leave a body alone; then somebody else has read it. */
+function isPlaceholder({ body, _body, headers }: ParsedRequest, type: string): boolean {
+  if (_body === true || typeof body !== 'object' || body === null || isBytes(body) || Array.isArray(body)) return false
+  if (Object.keys(body).length > 0) return false
+  return !/json/i.test(type) || Number(headers['content-length'] ?? 0) > longestEmptyJson
+}
+
+/** A file of multer: in memory, or in a file of its own. */
+interface Upload {
+  readonly fieldname: string
+  readonly originalname?: string
+  readonly mimetype?: string
+  readonly size?: number
+  readonly buffer?: unknown
+  readonly path?: unknown
+}
+
+function multipartBody(request: ParsedRequest, maxBytes: number): Body | NodeBody | Promise<Body | NodeBody> {
+  const { body, file, files } = request
+  const uploads = [file, files].flatMap(listUploads)
+  if (uploads.length === 0 && (body === undefined || isPlaceholder(request, ''))) return { status: 'gone' }
+  const fields = body ?? {}
+  if (uploads.every(({ buffer }) => isBytes(buffer)))
+    return { status: 'multipart', fields, files: uploads.map((upload) => fileOf(upload, upload.buffer as Uint8Array)) }
+  if (uploads.some(({ buffer, path }) => !isBytes(buffer) && typeof path !== 'string')) return { status: 'gone' }
+  const bytes = uploads.reduce((sum, { size = 0 }) => sum + size, 0)
+  return bytes > maxBytes ? { status: 'too_large' } : readUploads(fields, uploads)
+}
+
+/** One, many, or many by the names of their fields. */
+function listUploads(given: unknown): readonly Upload[] {
+  if (typeof given !== 'object' || given === null) return []
+  if (Array.isArray(given)) return given.filter(isUpload)
+  return isUpload(given) ? [given] : Object.values(given).flatMap(listUploads)
+}
+
+function isUpload(value: unknown): value is Upload {
+  return typeof value === 'object' && value !== null && typeof (value as Upload).fieldname === 'string'
+}
+
+function fileOf({ fieldname, originalname, mimetype }: Upload, bytes: Uint8Array): MultipartFile {
+  return { name: fieldname, filename: originalname, type: mimetype, bytes }
+}
+
+async function readUploads(fields: unknown, uploads: readonly Upload[]): Promise<Body> {
+  try {
+    const files: MultipartFile[] = []
+    for (const upload of uploads)
+      files.push(fileOf(upload, isBytes(upload.buffer) ? upload.buffer : await readFile(String(upload.path))))
+    return { status: 'multipart', fields, files }
+  } catch {
+    return { status: 'gone' } // whoever took it away had it read
+  }
+}
