@@ -162,7 +162,7 @@ function plain(value: unknown, marksJson: boolean, depth: number, left: Left): u
 
 /** An object of data alone: parsers make them with and without prototypes, some with an empty one of their own. */
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  if (typeof value !== 'object' || value === null) return false
   const prototype: object | null = Object.getPrototypeOf(value)
   if (prototype === null) return true
   const above: object | null = Object.getPrototypeOf(prototype)

@@ -89,6 +89,7 @@ const parsed: readonly [name: string, value: unknown, expected: string | undefin
   ['numbers as names of fields', { 0: 'x' }, '{"0":"x"}'],
   ['odd names as they are', { 'a[': '1', b: { 0: '2' } }, '{"a[":"1","b":["2"]}'],
   ['odd names in a simple form', { 'a[b]': '1', 'a]': '2' }, '{"a[b]":"1","a]":"2"}'],
+  ['brackets around what is no text', { 'a[b]': { c: '1' } }, '{"a[b]":{"c":"1"}}'],
   ['an object without a prototype', Object.assign(Object.create(null), { a: '1' }), '{"a":"1"}'],
   ['an object with an empty prototype', Object.assign(Object.create(Object.create(null)), { a: '1' }), '{"a":"1"}'],
   ['nothing', {}, '{}'],
@@ -118,9 +119,17 @@ test('what refers to itself is unknown and does not hang', () => {
   expect(canonicalFormValue(loop)).toBeUndefined()
 })
 
+test('levels that are too deep are unknown, and not left out', () => {
+  const nested = (levels: number): unknown => (levels === 0 ? '1' : { a: nested(levels - 1) })
+  expect(canonicalFormValue(nested(999))).toBeDefined()
+  expect(canonicalFormValue(nested(1500))).toBeUndefined()
+})
+
 test('more members than are sorted are unknown', () => {
   const list = Array.from({ length: 50_001 }, () => ({}))
   expect(canonicalFormValue({ a: list })).toBeUndefined()
+  // What comes after them is not left out.
+  expect(canonicalFormValue({ a: list.slice(2), b: { c: '1' } })).toBeUndefined()
   expect(canonicalFormValue({ a: Array.from({ length: 50_001 }, () => '1') })).toBeDefined()
 })
 
