@@ -17,7 +17,7 @@ export default defineConfig({
     alias: [
       { find: /^retrysafe$/, replacement: source('index.ts') },
       { find: /^retrysafe\/(memory|sqlite)$/, replacement: source('stores/$1.ts') },
-      { find: /^retrysafe\/node$/, replacement: source('http/node.ts') },
+      { find: /^retrysafe\/(node|fetch|hono|express|fastify)$/, replacement: source('http/$1.ts') },
       { find: /^retrysafe\/(http|testkit)$/, replacement: source('$1/index.ts') },
     ],
   },

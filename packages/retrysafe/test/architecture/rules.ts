@@ -17,7 +17,7 @@ const longestFile = 300
  */
 export const nodeOnly: readonly RegExp[] = [
   /^packages\/retrysafe\/src\/stores\/_?sqlite[^/]*\.ts$/,
-  /^packages\/retrysafe\/src\/http\/(?:.*\/)?_?node[^/]*\.ts$/,
+  /^packages\/retrysafe\/src\/http\/(?:.*\/)?_?(?:node|express|fastify)[^/]*\.ts$/,
   /^packages\/server\//,
 ]
 

@@ -98,6 +98,6 @@ function declarationFiles(): string[] {
   const manifest = join(dirname(dirname(here)), 'package.json')
   const { exports } = JSON.parse(readFileSync(manifest, 'utf8')) as { exports: Record<string, { types?: string }> }
   return Object.entries(exports)
-    .filter(([subpath]) => subpath !== './node')
+    .filter(([subpath]) => !['./node', './express', './fastify'].includes(subpath))
     .flatMap(([, entry]) => (entry.types === undefined ? [] : [join(dirname(manifest), entry.types)]))
 }

@@ -3,7 +3,8 @@ import type { Answer } from '../core/facts.js'
 import type { HeaderList } from '../core/headers.js'
 import type { HeldBytes } from '../core/held-bytes.js'
 import type { Ending, HttpRun, Settlement, WholeHead } from '../core/http-run.js'
-import { bytesOf, type Copy, callbackOf, createCopy, joined, type Written } from './node-chunks.js'
+import { createResponseCopy, type ResponseCopy } from '../core/response-copy.js'
+import { bytesOf, callbackOf, joined, type Written } from './node-chunks.js'
 import { endUnseen, isBrokenInPipeline, isGone, pretendOpen } from './node-departure.js'
 import { hideState, showState } from './node-look.js'
 import { applyHeaders, cutResponse, headersOf, isHttp1, refuseWrite, replaceResponse } from './node-response.js'
@@ -29,7 +30,7 @@ interface Capture {
   /** What stood on the response before the work. */
   readonly outer: HeaderList
   readonly original: Hooks
-  readonly copy: Copy
+  readonly copy: ResponseCopy
   /** The work gave its head; the response counts as begun for whoever asks. */
   headWritten: boolean
   /** The head has left. */
@@ -63,7 +64,7 @@ export function captureResponse(
     run,
     outer,
     original: { writeHead, write, end, flushHeaders, destroy, emit },
-    copy: createCopy(run.maxStoredBytes, held),
+    copy: createResponseCopy(run.maxStoredBytes, held),
     headWritten: false,
     headSent: false,
     ended: false,
@@ -145,7 +146,7 @@ function onWrite(capture: Capture, chunk: unknown, encoding: unknown, callback: 
   const done = callbackOf(encoding, callback)
   const data = bytesOf(chunk, encoding)
   if (capture.ended) return refuseWrite(response, done)
-  copy.keep(Buffer.from(data)) // a copy: whoever wrote may use its buffer again
+  copy.keepCopy(data)
   sendHead(capture)
   capture.passedBytes += data.byteLength
   const isLast = isLastByLength(capture, data.byteLength)

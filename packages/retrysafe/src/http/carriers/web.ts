@@ -1,0 +1,194 @@
+import { isRetrysafeError } from '../../contract/index.js'
+import type { Operation } from '../../engine/index.js'
+import { asRetrysafeError, refusal } from '../core/answers.js'
+import type { Answer, RequestFacts } from '../core/facts.js'
+import type { Admitted, Body, Gate } from '../core/gate.js'
+import type { HttpRun } from '../core/http-run.js'
+import { createResponseCopy, joined } from '../core/response-copy.js'
+import { type Capture, capture } from './web-capture.js'
+import { markRun, runOf, unread } from './web-request.js'
+import { responseOf } from './web-response.js'
+
+/** What the carrier needs to know of a framework. */
+export interface WebExchange<Framework> {
+  readonly request: Request
+  /** What options such as `scope` are given: the framework's own request. */
+  readonly framework: Framework
+  /** A body that a framework has read already and kept. */
+  body?(): Promise<Body> | undefined
+  /** Whether a header stands on the response already. */
+  currentHas?(lowerCaseName: string): boolean
+  /** Runs the handler, with the request itself, or with one whose body is unread. */
+  handle(request: Request): Response | Promise<Response>
+  /** Is told what the handler of a claimed request threw, where no code of the table answers it. */
+  onError(error: unknown): void
+  /** Keeps the platform alive for work that goes on after the response. */
+  waitUntil?(work: Promise<unknown>): void
+}
+
+/** The operation of a request, or of a framework's request, for its handler; undefined where it passed through. */
+export function operationOfWeb(carrier: object): Operation | undefined {
+  return runOf(carrier)?.operation()
+}
+
+/** Carries one request of the web through the gate. Rejects only with what the handler of a passed one threw. */
+export async function carryWeb<Framework>(gate: Gate<Framework>, exchange: WebExchange<Framework>): Promise<Response> {
+  const { request } = exchange
+  const facts = factsOf(request)
+  const admission = gate.admit(facts, exchange.framework)
+  if (admission.action === 'refuse') return responseOf(admission.answer)
+  if (admission.action === 'pass') return handlePassed(gate, exchange, request)
+  const { admitted } = admission
+  const read = await readBody(exchange, admitted)
+  if (read.status === 'aborted') return new Response(null, { status: 400 }) // for nobody
+  if (read.status === 'refused') return responseOf(read.answer)
+  const { body, heldBytes } = read
+  const bytes = body.status === 'bytes' && request.body !== null ? body.bytes : undefined
+  const left = gate.settings.run.waitMs > 0 ? request.signal : undefined
+  const currentHas = (name: string): boolean => exchange.currentHas?.(name) ?? false
+  const decision = await admitted.decide(body, currentHas, left)
+  if (decision.action === 'run') return handleClaimed(gate, exchange, { run: decision.run, bytes, heldBytes })
+  gate.held.give(heldBytes)
+  return decision.action === 'pass'
+    ? handlePassed(gate, exchange, unread(request, bytes, undefined))
+    : responseOf(decision.answer)
+}
+
+/** Untouched: only a code of the table is answered here, anything else goes where it would have gone without us. */
+async function handlePassed<Framework>(
+  gate: Gate<Framework>,
+  exchange: WebExchange<Framework>,
+  request: Request,
+): Promise<Response> {
+  try {
+    return await exchange.handle(request)
+  } catch (error) {
+    if (!isRetrysafeError(error)) throw error
+    return responseOf(failureAnswer(gate, exchange, error))
+  }
+}
+
+interface Claimed {
+  readonly run: HttpRun
+  readonly bytes: Uint8Array | undefined
+  readonly heldBytes: number
+}
+
+async function handleClaimed<Framework>(
+  gate: Gate<Framework>,
+  exchange: WebExchange<Framework>,
+  { run, bytes, heldBytes }: Claimed,
+): Promise<Response> {
+  const { request } = exchange
+  const copy = createResponseCopy(run.maxStoredBytes, gate.held)
+  const hasLeft = (): boolean => request.signal.aborted
+  let isOver = false
+  const over = (): void => {
+    if (isOver) return
+    isOver = true
+    copy.drop()
+    gate.held.give(heldBytes)
+  }
+  const captured: Capture = { run, copy, hasLeft, over, waitUntil: (work) => exchange.waitUntil?.(work) }
+  try {
+    const given = unread(request, bytes, run)
+    markRun(given, run)
+    return await capture(captured, await exchange.handle(given))
+  } catch (error) {
+    if (!isRetrysafeError(error)) exchange.onError(error)
+    const settlement = await run.settle({ type: 'failed', error }, hasLeft())
+    over()
+    return responseOf(settlement.action === 'replace' ? settlement.answer : failureAnswer(gate, exchange, error))
+  }
+}
+
+/** A thrown code of the table answers its problem; anything else is a bare 500 that says nothing of the inside. */
+function failureAnswer<Framework>(gate: Gate<Framework>, { request }: WebExchange<Framework>, error: unknown): Answer {
+  if (isRetrysafeError(error)) return refusal(gate.settings, factsOf(request), asRetrysafeError(error))
+  return { status: 500, headers: [['Content-Type', 'text/plain; charset=utf-8']], body: 'Internal Server Error\n' }
+}
+
+type Read =
+  | { readonly status: 'read'; readonly body: Body; readonly heldBytes: number }
+  | { readonly status: 'refused'; readonly answer: Answer }
+  /** The client left before its request was whole. */
+  | { readonly status: 'aborted' }
+
+async function readBody<Framework>(exchange: WebExchange<Framework>, admitted: Admitted): Promise<Read> {
+  const { request } = exchange
+  const known = exchange.body?.()
+  if (known !== undefined) return { status: 'read', body: await known, heldBytes: 0 }
+  if (request.bodyUsed) return { status: 'read', body: { status: 'gone' }, heldBytes: 0 }
+  const declared = request.headers.get('content-length')
+  try {
+    if (declared !== null) return await readDeclared(request, Number(declared), admitted)
+    const { body } = request
+    return body === null ? readBytes(new Uint8Array()) : await readStream(body, admitted)
+  } catch {
+    return { status: 'aborted' }
+  }
+}
+
+function readBytes(bytes: Uint8Array): Read {
+  return { status: 'read', body: { status: 'bytes', bytes }, heldBytes: bytes.byteLength }
+}
+
+/** Whoever declares a length sends no more; the declared length was looked at before. */
+async function readDeclared(request: Request, length: number, admitted: Admitted): Promise<Read> {
+  const { held } = admitted
+  if (!held.take(length)) return { status: 'refused', answer: admitted.refuse('busy') }
+  try {
+    const bytes = new Uint8Array(await request.arrayBuffer())
+    held.give(length - bytes.byteLength)
+    return readBytes(bytes)
+  } catch (error) {
+    held.give(length)
+    throw error
+  }
+}
+
+async function readStream(body: ReadableStream<Uint8Array>, admitted: Admitted): Promise<Read> {
+  const { held, maxBytes } = admitted
+  const reader = body.getReader()
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  const refuse = (code: 'body_too_large' | 'busy'): Read => {
+    held.give(bytes)
+    void reader.cancel().catch(() => {})
+    return { status: 'refused', answer: admitted.refuse(code) }
+  }
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return readBytes(joined(chunks, bytes))
+      if (bytes + value.byteLength > maxBytes) return refuse('body_too_large')
+      if (!held.take(value.byteLength)) return refuse('busy')
+      bytes += value.byteLength
+      chunks.push(value)
+    }
+  } catch (error) {
+    held.give(bytes)
+    throw error
+  }
+}
+
+export function factsOf(request: Request): RequestFacts {
+  const { method, url, headers } = request
+  return {
+    method,
+    target: targetOf(url),
+    header(name) {
+      const value = headers.get(name)
+      return value === null ? none : [value]
+    },
+  }
+}
+
+const none: readonly string[] = []
+
+/** Path and query. */
+function targetOf(url: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  const end = url.indexOf('#')
+  return url.slice(start, end < 0 ? undefined : end)
+}

@@ -1,0 +1,124 @@
+import { isRetrysafeError } from '../contract/index.js'
+import type { Operation } from '../engine/index.js'
+import { cachedBody } from './_hono-body.js'
+import { carryWeb, factsOf, operationOfWeb } from './carriers/web.js'
+import { markRun, runOf } from './carriers/web-request.js'
+import { responseOf } from './carriers/web-response.js'
+import { createGate } from './core/gate.js'
+import { createKeyGate, type KeyGateOptions } from './core/key-gate.js'
+import type { HttpOptions } from './core/options.js'
+
+export type { KeyGateOptions } from './core/key-gate.js'
+export type { HttpOptions, ResponseHead } from './core/options.js'
+
+/** What is used of a context of Hono. */
+export interface HonoLikeContext {
+  req: { raw: Request; readonly bodyCache: object }
+  res: Response
+  error: Error | undefined
+  readonly executionCtx: { waitUntil(work: Promise<unknown>): void }
+}
+
+export type HonoMiddleware<Context> = (context: Context, next: () => Promise<void>) => Promise<Response | undefined>
+
+/**
+ * Middleware that makes what comes after it idempotent: `POST` and `PATCH` requests with an `Idempotency-Key` run once,
+ * and retries are answered with the stored response. Takes exactly one of `{ store }` and `{ idempotency }`. Mount it
+ * after authentication, for an app, a path or a route, before or after the body is read. Of several on one request the
+ * first decides.
+ *
+ * `scope`, `fingerprint` and `covers` get the context, so `scope: (c) => c.get('tenant')` is what your own middleware
+ * found. What `onError` answers is judged by its status, as any response.
+ *
+ * @throws `invalid_option` that names the option, the value and what would do.
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { idempotent } from 'retrysafe/hono'
+ * import { memoryStore } from 'retrysafe/memory'
+ *
+ * const app = new Hono<{ Variables: { tenant: string } }>()
+ * app.post('/charges', idempotent({ store: memoryStore(), scope: (c) => c.get('tenant') }), async (c) => {
+ *   const { amount } = await c.req.json<{ amount: number }>()
+ *   return c.json({ charged: amount }, 201)
+ * })
+ * ```
+ */
+export function idempotent<Context extends HonoLikeContext = HonoLikeContext>(
+  options: HttpOptions<Context>,
+): HonoMiddleware<Context> {
+  const gate = createGate(options)
+  return async (context, next) => {
+    if (runOf(context) !== undefined) return pass(next)
+    let outcome = 'ours' as 'ours' | 'passed' | 'ran'
+    const response = await carryWeb(gate, {
+      request: context.req.raw,
+      framework: context,
+      body: () => cachedBody(context.req),
+      currentHas: (name) => context.res.headers.has(name),
+      async handle(request) {
+        const run = runOf(request)
+        outcome = run === undefined ? 'passed' : 'ran'
+        if (run !== undefined) markRun(context, run)
+        context.req.raw = request
+        await next()
+        // Hono gives what was thrown to its error handler first.
+        if (run !== undefined && isRetrysafeError(context.error)) throw context.error
+        return context.res
+      },
+      onError: (error) => console.error(error),
+      waitUntil: (work) => waitUntil(context, work),
+    })
+    if (outcome === 'ran' && context.res !== response) replaceResponse(context, response)
+    return outcome === 'ours' ? response : undefined
+  }
+}
+
+/** The operation of a request, for steps and for keys of downstream calls; undefined where the request had no key. */
+export function operationOf(context: HonoLikeContext): Operation | undefined {
+  return operationOfWeb(context)
+}
+
+/**
+ * Middleware that only requires and validates the `Idempotency-Key`: 400 for requests without one, or with one that is
+ * none. Nothing is stored and nothing deduplicated.
+ *
+ * @throws `invalid_option` that names the option, the value and what would do.
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { requireKey } from 'retrysafe/hono'
+ *
+ * const app = new Hono()
+ * app.post('/charges', requireKey(), (c) => c.json({ key: c.req.header('idempotency-key') }))
+ * ```
+ */
+export function requireKey<Context extends HonoLikeContext = HonoLikeContext>(
+  options: KeyGateOptions<Context> = {},
+): HonoMiddleware<Context> {
+  const gate = createKeyGate(options)
+  return async (context, next) => {
+    const checked = gate.check(factsOf(context.req.raw), context)
+    return checked.action === 'refuse' ? responseOf(checked.answer) : pass(next)
+  }
+}
+
+async function pass(next: () => Promise<void>): Promise<undefined> {
+  await next()
+  return undefined
+}
+
+/** Hono adds the headers of the response before to the next one, unless that was taken away. */
+function replaceResponse(context: { res: Response | undefined }, response: Response): void {
+  context.res = undefined
+  context.res = response
+}
+
+/** Where there is no execution context, Hono throws. */
+function waitUntil(context: HonoLikeContext, work: Promise<unknown>): void {
+  try {
+    context.executionCtx.waitUntil(work)
+  } catch {
+    // Servers of their own go on by themselves.
+  }
+}
