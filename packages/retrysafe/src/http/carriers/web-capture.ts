@@ -1,7 +1,7 @@
 /* A response of the web while it is read: streamed on as it comes, its end held until it is stored. */
 import type { HttpRun, Settlement, WholeHead } from '../core/http-run.js'
 import { joined, type ResponseCopy } from '../core/response-copy.js'
-import { headOf, responseOf, withBody } from './web-response.js'
+import { bodyAtHand, headOf, responseOf, withBody } from './web-response.js'
 
 /** What is needed to end a claim by what a response becomes. */
 export interface Capture {
@@ -22,7 +22,12 @@ const patience = 12
 
 /** Gives the response to send, as soon as its head may leave. */
 export async function capture(captured: Capture, response: Response): Promise<Response> {
-  const head = headOf(response)
+  const atHand = bodyAtHand(response)
+  if (atHand !== undefined) {
+    captured.copy.keep(atHand)
+    return settleWhole(captured, response, headOf(response, false), undefined)
+  }
+  const head = headOf(response, true)
   if (response.body === null) return settleWhole(captured, response, head, undefined)
   const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader()
   const early: Chunk[] = []

@@ -23,13 +23,16 @@ export function runOf(carrier: object): HttpRun | undefined {
 export function unread(original: Request, bytes: Uint8Array | undefined, run: HttpRun | undefined): Request {
   if (!isLight(original)) return realRequest(original, bytes, run)
   const light: LightRequest = Object.create(lightPrototype(original))
-  light[state] = { original, bytes, run, used: false, real: undefined }
+  light[state] = { original, bytes, run, used: bytes === undefined && original.bodyUsed, real: undefined }
   return light as unknown as Request
 }
 
 function realRequest(original: Request, bytes: Uint8Array | undefined, run: HttpRun | undefined): Request {
-  const body = bytes === undefined ? {} : { body: bytes as Uint8Array<ArrayBuffer> }
-  return new Request(original, { ...body, signal: run?.operation().signal ?? null })
+  const signal = run?.operation().signal ?? original.signal
+  if (bytes !== undefined) return new Request(original, { body: bytes as Uint8Array<ArrayBuffer>, signal })
+  if (!original.bodyUsed) return new Request(original, { signal })
+  const { method, url, headers } = original // whoever has read it kept it
+  return new Request(url, { method, headers, signal })
 }
 
 /** Whether objects of a prototype are light. */

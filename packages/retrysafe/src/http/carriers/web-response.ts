@@ -21,13 +21,30 @@ export function withBody(response: Response, body: Uint8Array | ReadableStream<U
   })
 }
 
-export function headOf(response: Response): WholeHead {
+/**
+ * The body of a light response, such as `@hono/node-server` makes, which is there without being read: on Node a real
+ * `Response` and its stream cost more than all the rest. Undefined for every other response.
+ */
+export function bodyAtHand(response: Response): Uint8Array | undefined {
+  if (Object.getPrototypeOf(response) !== Response.prototype) return undefined
+  const [symbol] = Object.getOwnPropertySymbols(response)
+  if (symbol?.description !== 'cache') return undefined
+  const cache: unknown = Reflect.get(response, symbol)
+  if (!Array.isArray(cache) || cache.length !== 3 || cache[0] !== response.status) return undefined
+  const body: unknown = cache[1]
+  return body === null ? noBytes : typeof body === 'string' ? utf8.encode(body) : undefined
+}
+
+const noBytes = new Uint8Array()
+const utf8 = new TextEncoder()
+
+export function headOf(response: Response, withReason: boolean): WholeHead {
   const headers: [string, string][] = []
   response.headers.forEach((value, name) => {
     if (name !== 'set-cookie') headers.push([name, value])
   })
   for (const value of response.headers.getSetCookie()) headers.push(['set-cookie', value])
-  return { status: response.status, statusText: response.statusText || undefined, headers }
+  return { status: response.status, statusText: withReason ? response.statusText || undefined : undefined, headers }
 }
 
 export function namesOf(headers: HeaderList): (lowerCaseName: string) => boolean {

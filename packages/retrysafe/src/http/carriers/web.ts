@@ -43,7 +43,7 @@ export async function carryWeb<Framework>(gate: Gate<Framework>, exchange: WebEx
   if (read.status === 'aborted') return new Response(null, { status: 400 }) // for nobody
   if (read.status === 'refused') return responseOf(read.answer)
   const { body, heldBytes } = read
-  const bytes = body.status === 'bytes' && request.body !== null ? body.bytes : undefined
+  const bytes = body.status === 'bytes' && read.isBody ? body.bytes : undefined
   const left = gate.settings.run.waitMs > 0 ? request.signal : undefined
   const currentHas = (name: string): boolean => exchange.currentHas?.(name) ?? false
   const decision = await admitted.decide(body, currentHas, left)
@@ -109,7 +109,8 @@ function failureAnswer<Framework>(gate: Gate<Framework>, { request }: WebExchang
 }
 
 type Read =
-  | { readonly status: 'read'; readonly body: Body; readonly heldBytes: number }
+  /** `isBody` where the request has one, though it may be empty. */
+  | { readonly status: 'read'; readonly body: Body; readonly isBody: boolean; readonly heldBytes: number }
   | { readonly status: 'refused'; readonly answer: Answer }
   /** The client left before its request was whole. */
   | { readonly status: 'aborted' }
@@ -117,20 +118,22 @@ type Read =
 async function readBody<Framework>(exchange: WebExchange<Framework>, admitted: Admitted): Promise<Read> {
   const { request } = exchange
   const known = exchange.body?.()
-  if (known !== undefined) return { status: 'read', body: await known, heldBytes: 0 }
-  if (request.bodyUsed) return { status: 'read', body: { status: 'gone' }, heldBytes: 0 }
+  if (known !== undefined) return { status: 'read', body: await known, isBody: true, heldBytes: 0 }
+  if (request.bodyUsed) return { status: 'read', body: { status: 'gone' }, isBody: true, heldBytes: 0 }
   const declared = request.headers.get('content-length')
   try {
     if (declared !== null) return await readDeclared(request, Number(declared), admitted)
     const { body } = request
-    return body === null ? readBytes(new Uint8Array()) : await readStream(body, admitted)
+    return body === null ? { ...readBytes(noBytes), isBody: false } : await readStream(body, admitted)
   } catch {
     return { status: 'aborted' }
   }
 }
 
-function readBytes(bytes: Uint8Array): Read {
-  return { status: 'read', body: { status: 'bytes', bytes }, heldBytes: bytes.byteLength }
+const noBytes = new Uint8Array()
+
+function readBytes(bytes: Uint8Array): Extract<Read, { status: 'read' }> {
+  return { status: 'read', body: { status: 'bytes', bytes }, isBody: true, heldBytes: bytes.byteLength }
 }
 
 /** Whoever declares a length sends no more; the declared length was looked at before. */
