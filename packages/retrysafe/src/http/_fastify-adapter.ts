@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import { RetrysafeError } from '../contract/index.js'
 import { parsedBody } from './_fastify-body.js'
-import { answerRefusals, exchangeOf, hideDeparture } from './_fastify-exchange.js'
+import { answerRefusals, exchangeOf } from './_fastify-exchange.js'
 import type {
   FastifyLikeReply,
   FastifyLikeRequest,
@@ -11,7 +11,7 @@ import type {
   ParsingHook,
   Route,
 } from './_fastify-types.js'
-import { carryNode, factsOf, isClaimed, refuseUnread } from './carriers/node.js'
+import { carryNode, factsOf, failPassed, refuseUnread } from './carriers/node.js'
 import { type NodeBody, readAhead } from './carriers/node-body.js'
 import { createGate, type Gate } from './core/gate.js'
 import type { HttpOptions } from './core/options.js'
@@ -21,6 +21,9 @@ export const routeHooks: WeakSet<object> = new WeakSet<object>()
 
 /** Where a request keeps what was learned of it; shared by all adapters, of which only the nearest decides. */
 const stateKey: unique symbol = Symbol.for('retrysafe.fastify')
+
+/** Of requests without a key, whoever decided: most have none, and cost next to nothing. */
+const passed: State = { decided: true }
 
 interface State {
   decided: boolean
@@ -32,13 +35,23 @@ export interface Adapter extends IdempotentRoute {
   readonly refuseLate: LifecycleHook
 }
 
-export function createAdapter<Request extends FastifyLikeRequest>(options: HttpOptions<Request>): Adapter {
-  const gate = createGate(options)
+/** The hook that reads a body before it is parsed, and refuses what can be refused without authentication. */
+function createReader<Request extends FastifyLikeRequest>(
+  options: HttpOptions<Request>,
+  gate: Gate<Request>,
+): ParsingHook {
   const early = earlyGate(options, gate)
+  const { methods, requireKey } = gate.settings
+  const concerns = ({ method, headers }: Raw): boolean =>
+    (headers['idempotency-key'] !== undefined || requireKey) && methods.has(method ?? '')
 
-  const preParsing: ParsingHook = (request, reply, payload, done) => {
+  return (request, reply, payload, done) => {
     const raw = request.raw as Raw
-    if (raw[stateKey] !== undefined || !gate.settings.methods.has(request.method)) return done()
+    if (raw[stateKey] !== undefined || !methods.has(request.method)) return done()
+    if (!concerns(raw)) {
+      raw[stateKey] = passed
+      return done()
+    }
     const state: State = { decided: false }
     raw[stateKey] = state
     const exchange = exchangeOf<Request>(request, reply, undefined, done)
@@ -59,12 +72,26 @@ export function createAdapter<Request extends FastifyLikeRequest>(options: HttpO
       }
     }, done)
   }
+}
+
+export function createAdapter<Request extends FastifyLikeRequest>(options: HttpOptions<Request>): Adapter {
+  const gate = createGate(options)
+  const preParsing = createReader(options, gate)
+
+  function refusePassed(error: unknown, reply: FastifyLikeReply): void {
+    failPassed(
+      gate,
+      exchangeOf<Request>(reply.request, reply, undefined, () => undefined),
+      error,
+    )
+  }
 
   function carry(request: FastifyLikeRequest, reply: FastifyLikeReply, start: () => void): void {
     const raw = request.raw as Raw
     raw[stateKey] ??= { decided: false }
     const state = raw[stateKey]
     if (state.decided) {
+      if (state === passed) answerRefusals(reply, refusePassed)
       start()
       return
     }
@@ -72,7 +99,6 @@ export function createAdapter<Request extends FastifyLikeRequest>(options: HttpO
     const handle = (): Promise<never> =>
       new Promise((_resolve, reject) => {
         answerRefusals(reply, reject)
-        if (isClaimed(raw)) hideDeparture(request)
         start()
       })
     const exchange = exchangeOf<Request>(request, reply, state.body ?? parsedBody(request), handle)
@@ -88,6 +114,10 @@ export function createAdapter<Request extends FastifyLikeRequest>(options: HttpO
     const { handler } = route
     // The handler itself, since other plugins may still add hooks to the route.
     route.handler = function (request, reply) {
+      if ((request.raw as Raw)[stateKey] === passed) {
+        answerRefusals(reply, refusePassed)
+        return handler.call(this, request, reply)
+      }
       return carried(
         (start) => carry(request, reply, start),
         () => handler.call(this, request, reply),

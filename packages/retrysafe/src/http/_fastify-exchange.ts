@@ -19,6 +19,7 @@ export function exchangeOf<Request extends FastifyLikeRequest>(
     body,
     outerHeaders: () => listOfHeaders(reply.getHeaders()),
     handle,
+    onLeave: () => hideDeparture(request),
     onError: (error) => reply.log.error(error),
   }
 }
@@ -29,22 +30,32 @@ function listOfHeaders(headers: ReturnType<FastifyLikeReply['getHeaders']>): Hea
   )
 }
 
+/** Where a reply keeps who answers what Retrysafe throws. */
+const refuseKey: unique symbol = Symbol('retrysafe.refuse')
+
+type Watched = FastifyLikeReply & { [refuseKey]?: { readonly send: FastifyLikeReply['send']; readonly refuse: Refuse } }
+type Refuse = (error: unknown, reply: FastifyLikeReply) => void
+
 /** What Fastify would give its error handlers, however it was thrown or sent, is answered here if the table has it. */
-export function answerRefusals(reply: FastifyLikeReply, refuse: (error: unknown) => void): void {
-  const { send } = reply
-  reply.send = (payload) => {
-    reply.send = send
-    if (reply.sent || !isRetrysafeError(payload)) return send.call(reply, payload)
-    refuse(payload)
-    return reply
-  }
+export function answerRefusals(reply: FastifyLikeReply, refuse: Refuse): void {
+  if (reply.send === sendWatched) return
+  const watched: Watched = reply
+  watched[refuseKey] = { send: reply.send, refuse }
+  reply.send = sendWatched // one function for all: functions of its own would keep each reply in memory
+}
+
+function sendWatched(this: Watched, payload?: unknown): unknown {
+  const { send, refuse } = this[refuseKey] as NonNullable<Watched[typeof refuseKey]>
+  this.send = send
+  if (this.sent || !isRetrysafeError(payload)) return send.call(this, payload)
+  refuse(payload, this)
+  return this
 }
 
 /** For a client that left Fastify sends nothing that an async handler did not give; then its end would not be known. */
 export function hideDeparture(request: FastifyLikeRequest): void {
   const raw = request.raw as IncomingMessage
-  const open = { destroyed: { value: false } }
-  const get = (): unknown => (raw.socket?.destroyed ? Object.create(raw.socket, open) : raw.socket)
-  Object.defineProperty(request, 'socket', { configurable: true, get })
+  const socket: unknown = Object.create(raw.socket, { destroyed: { value: false } })
+  Object.defineProperty(request, 'socket', { configurable: true, value: socket })
   if (raw.httpVersionMajor >= 2) Object.defineProperty(raw, 'aborted', { configurable: true, value: false })
 }

@@ -15,6 +15,7 @@ export interface FastifyLikeRequest {
 
 /** The part of Fastify's reply that the hooks use. */
 export interface FastifyLikeReply {
+  readonly request: FastifyLikeRequest
   /** Node's response, of HTTP/1 or HTTP/2. */
   readonly raw: object
   readonly sent: boolean

@@ -5,7 +5,7 @@ import type { HeldBytes } from '../core/held-bytes.js'
 import type { Ending, HttpRun, Settlement, WholeHead } from '../core/http-run.js'
 import { createResponseCopy, type ResponseCopy } from '../core/response-copy.js'
 import { bytesOf, callbackOf, joined, type Written } from './node-chunks.js'
-import { endUnseen, isBrokenInPipeline, isGone, pretendOpen } from './node-departure.js'
+import { endUnseen, isBrokenInPipeline, isGone, pretendOpen, type Told } from './node-departure.js'
 import { hideState, showState } from './node-look.js'
 import { applyHeaders, cutResponse, headersOf, isHttp1, refuseWrite, replaceResponse } from './node-response.js'
 
@@ -43,7 +43,7 @@ interface Capture {
   /** The last bytes of a response with a length, until it is stored. */
   heldBack: Buffer | undefined
   settling: Promise<Settlement> | undefined
-  over: () => void
+  readonly told: Told
 }
 
 /**
@@ -55,7 +55,7 @@ export function captureResponse(
   run: HttpRun,
   outer: HeaderList,
   held: HeldBytes,
-  over: () => void,
+  told: Told,
 ): CapturedResponse {
   const captured: Captured = response
   const { writeHead, write, end, flushHeaders, destroy, emit } = response
@@ -73,7 +73,7 @@ export function captureResponse(
     passedBytes: 0,
     heldBack: undefined,
     settling: undefined,
-    over,
+    told,
   }
   if (captured[captureKey] === undefined) {
     captured[captureKey] = capture
@@ -210,6 +210,7 @@ function leave(capture: Capture): void {
   pretendOpen(response, true)
   if (capture.clientLeft) return
   capture.clientLeft = true
+  capture.told.onLeave?.()
   if (capture.needsDrain) original.emit.call(response, 'drain')
 }
 
@@ -290,5 +291,5 @@ function restore(capture: Capture): void {
   hideState(capture)
   if (clientLeft) pretendOpen(response, false)
   capture.copy.drop()
-  capture.over()
+  capture.told.over()
 }

@@ -35,3 +35,9 @@ function isAtTurn({ socket }: ServerResponse & { socket: unknown }): boolean {
 export function pretendOpen(response: ServerResponse, open: boolean): void {
   Object.assign(response, { destroyed: !open, _closed: !open })
 }
+
+/** Who is told how a response goes. */
+export interface Told {
+  readonly over: () => void
+  readonly onLeave: (() => void) | undefined
+}

@@ -10,6 +10,7 @@ import type { HttpRun } from '../core/http-run.js'
 import { hasBody, type NodeBody, readNodeBody } from './node-body.js'
 import { captureResponse } from './node-capture.js'
 import { cutResponse, headersOf, isHttp1, replaceResponse, sendAnswer } from './node-response.js'
+import { leaveShelter, onBreak, type Shelter, shelterRequest } from './node-shelter.js'
 
 /** What the carrier needs to know of a framework. */
 export interface NodeExchange<Request> {
@@ -27,6 +28,8 @@ export interface NodeExchange<Request> {
   outerHeaders?(): HeaderList
   /** Runs the handler. What it throws or rejects with before a head answers 500, or the problem of its code. */
   handle(): unknown
+  /** Is told when the client of a claimed request leaves; its work goes on. */
+  onLeave?(): void
   /** Is told what the handler of a claimed request threw, where no code of the table answers it. */
   onError(error: unknown): void
 }
@@ -37,7 +40,7 @@ export interface NodeExchange<Request> {
  */
 const runKey = Symbol.for('retrysafe.run')
 
-type Carried = IncomingMessage & { [runKey]?: HttpRun; [shelterKey]?: Shelter }
+type Carried = IncomingMessage & { [runKey]?: HttpRun }
 
 /** The operation of a request, for its handler; undefined for requests that passed through. */
 export function operationOfNode(request: object): Operation | undefined {
@@ -137,7 +140,7 @@ async function handleClaimed<Request>(
   const { request, response } = exchange
   const carried: Carried = request
   carried[runKey] = run
-  const captured = captureResponse(response, run, outer, gate.held, over)
+  const captured = captureResponse(response, run, outer, gate.held, { over, onLeave: exchange.onLeave })
   onBreak(shelter, captured.leave)
   try {
     await exchange.handle()
@@ -149,19 +152,21 @@ async function handleClaimed<Request>(
 
 /** Untouched: only a code of the table is answered here, anything else goes where it would have gone without us. */
 function handlePassed<Request>(gate: Gate<Request>, exchange: NodeExchange<Request>): Promise<void> | undefined {
-  const { request, response } = exchange
-  const fail = (error: unknown): void => {
-    if (!isRetrysafeError(error)) throw error
-    if (response.headersSent) cutResponse(response)
-    else answer(exchange, failureAnswer(gate, factsOf(request, exchange.target), error))
-  }
   try {
     const handled = exchange.handle()
-    return handled instanceof Promise ? handled.catch(fail) : undefined
+    return handled instanceof Promise ? handled.catch((error) => failPassed(gate, exchange, error)) : undefined
   } catch (error) {
-    fail(error)
+    failPassed(gate, exchange, error)
     return undefined
   }
+}
+
+/** Answers a code of the table that the handler of a passed request threw, and throws anything else. */
+export function failPassed<Request>(gate: Gate<Request>, exchange: NodeExchange<Request>, error: unknown): void {
+  const { request, response } = exchange
+  if (!isRetrysafeError(error)) throw error
+  if (response.headersSent) cutResponse(response)
+  else answer(exchange, failureAnswer(gate, factsOf(request, exchange.target), error))
 }
 
 /** Aborts when the client leaves while it waits for another attempt. */
@@ -227,54 +232,6 @@ export function refuseUnread<Request>(exchange: NodeExchange<Request>, refused: 
 
 const longestDrainBytes = 64 * 1024
 
-/** Where a request keeps what shelters it. */
-const shelterKey = Symbol('retrysafe.shelter')
-
-interface Shelter {
-  readonly destroy: IncomingMessage['destroy']
-  /** Of the connection that broke. */
-  broken: Error | undefined
-  /** Is called when the connection breaks. */
-  tell: (() => void) | undefined
-}
-
-/**
- * The body was put back, and must survive the client: when its connection breaks, Node destroys the request with an
- * error, which waits here until the work is over. A plain `destroy()` is the stream's own end and goes through.
- */
-function shelterRequest(request: IncomingMessage): Shelter {
-  const carried: Carried = request
-  const shelter: Shelter = { destroy: request.destroy, broken: undefined, tell: undefined }
-  if (carried[shelterKey] === undefined) {
-    carried[shelterKey] = shelter
-    request.destroy = destroySheltered // one function for all: functions of its own would keep each request in memory
-  } else request.destroy = (error) => destroyLater(request, shelter, error)
-  return shelter
-}
-
-function destroySheltered(this: Carried, error?: Error): IncomingMessage {
-  return destroyLater(this, this[shelterKey] as Shelter, error)
-}
-
-function destroyLater(request: IncomingMessage, shelter: Shelter, error: Error | undefined): IncomingMessage {
-  if (error === undefined || error === null) return shelter.destroy.call(request)
-  shelter.broken = error
-  shelter.tell?.()
-  return request
-}
-
-/** The listener is called at once where the connection has broken already. */
-function onBreak(shelter: Shelter, listener: () => void): void {
-  shelter.tell = listener
-  if (shelter.broken !== undefined) listener()
-}
-
-function leaveShelter(request: IncomingMessage, { destroy, broken }: Shelter): void {
-  request.destroy = destroy
-  if (broken !== undefined) request.destroy(broken)
-}
-
-/** What the core is told of a request. */
 export function factsOf(request: IncomingMessage, target: string | undefined): RequestFacts {
   return {
     method: request.method ?? '',
