@@ -4,6 +4,7 @@ import type { HeaderList } from '../core/headers.js'
 import type { HeldBytes } from '../core/held-bytes.js'
 import type { Ending, HttpRun, Settlement, WholeHead } from '../core/http-run.js'
 import { createResponseCopy, type ResponseCopy } from '../core/response-copy.js'
+import { carriedOf, openCarried } from './node-carried.js'
 import { bytesOf, callbackOf, joined, type Written } from './node-chunks.js'
 import { endUnseen, isBrokenInPipeline, isGone, pretendOpen, type Told } from './node-departure.js'
 import { hideState, showState } from './node-look.js'
@@ -19,12 +20,7 @@ export interface CapturedResponse {
 
 type Hooks = Pick<ServerResponse, 'writeHead' | 'write' | 'end' | 'flushHeaders' | 'destroy' | 'emit'>
 
-/** Where a response keeps what captures it. */
-const captureKey = Symbol('retrysafe.capture')
-
-type Captured = ServerResponse & { [captureKey]?: Capture }
-
-interface Capture {
+export interface Capture {
   readonly response: ServerResponse
   readonly run: HttpRun
   /** What stood on the response before the work. */
@@ -57,7 +53,7 @@ export function captureResponse(
   held: HeldBytes,
   told: Told,
 ): CapturedResponse {
-  const captured: Captured = response
+  const carried = openCarried(response.req)
   const { writeHead, write, end, flushHeaders, destroy, emit } = response
   const capture: Capture = {
     response,
@@ -75,8 +71,8 @@ export function captureResponse(
     settling: undefined,
     told,
   }
-  if (captured[captureKey] === undefined) {
-    captured[captureKey] = capture
+  if (carried.capture === undefined) {
+    carried.capture = capture
     setHooks(response, sharedHooks)
   } else
     setHooks(
@@ -87,24 +83,24 @@ export function captureResponse(
   return { fail: (error, answer) => onFailure(capture, error, answer), leave: () => leave(capture) }
 }
 
-function hooksOf(find: (response: Captured) => Capture): Hooks {
+function hooksOf(find: (response: ServerResponse) => Capture): Hooks {
   return {
-    writeHead(this: Captured, status: number, reason?: unknown, headers?: unknown) {
+    writeHead(this: ServerResponse, status: number, reason?: unknown, headers?: unknown) {
       return onWriteHead(find(this), status, reason, headers)
     },
-    write(this: Captured, chunk: unknown, encoding?: unknown, done?: unknown) {
+    write(this: ServerResponse, chunk: unknown, encoding?: unknown, done?: unknown) {
       return onWrite(find(this), chunk, encoding, done)
     },
-    end(this: Captured, chunk?: unknown, encoding?: unknown, done?: unknown) {
+    end(this: ServerResponse, chunk?: unknown, encoding?: unknown, done?: unknown) {
       return onEnd(find(this), chunk, encoding, done)
     },
-    flushHeaders(this: Captured) {
+    flushHeaders(this: ServerResponse) {
       onFlushHeaders(find(this))
     },
-    destroy(this: Captured, error?: Error) {
+    destroy(this: ServerResponse, error?: Error) {
       return onDestroy(find(this), error)
     },
-    emit(this: Captured, event: string, ...args: unknown[]) {
+    emit(this: ServerResponse, event: string, ...args: unknown[]) {
       return onEmit(find(this), event, args)
     },
   } as Hooks
@@ -114,7 +110,7 @@ function hooksOf(find: (response: Captured) => Capture): Hooks {
  * The same functions for every response: with functions of its own each has a hidden class of its own, by which V8's
  * young collections keep all that they refer to until the next full one.
  */
-const sharedHooks: Hooks = hooksOf((response) => response[captureKey] as Capture)
+const sharedHooks: Hooks = hooksOf(({ req }) => carriedOf(req)?.capture as Capture)
 
 function setHooks(response: ServerResponse, hooks: Hooks): void {
   response.writeHead = hooks.writeHead

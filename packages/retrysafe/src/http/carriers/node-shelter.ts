@@ -1,10 +1,6 @@
 /* Requests whose body was put back, while their work goes on. */
 import type { IncomingMessage } from 'node:http'
-
-/** Where a request keeps what shelters it. */
-const shelterKey: unique symbol = Symbol('retrysafe.shelter')
-
-type Carried = IncomingMessage & { [shelterKey]?: Shelter }
+import { carriedOf, openCarried } from './node-carried.js'
 
 export interface Shelter {
   readonly destroy: IncomingMessage['destroy']
@@ -19,17 +15,17 @@ export interface Shelter {
  * error, which waits here until the work is over. A plain `destroy()` is the stream's own end and goes through.
  */
 export function shelterRequest(request: IncomingMessage): Shelter {
-  const carried: Carried = request
+  const carried = openCarried(request)
   const shelter: Shelter = { destroy: request.destroy, broken: undefined, tell: undefined }
-  if (carried[shelterKey] === undefined) {
-    carried[shelterKey] = shelter
+  if (carried.shelter === undefined) {
+    carried.shelter = shelter
     request.destroy = destroySheltered // one function for all: functions of its own would keep each request in memory
   } else request.destroy = (error) => destroyLater(request, shelter, error)
   return shelter
 }
 
-function destroySheltered(this: Carried, error?: Error): IncomingMessage {
-  return destroyLater(this, this[shelterKey] as Shelter, error)
+function destroySheltered(this: IncomingMessage, error?: Error): IncomingMessage {
+  return destroyLater(this, carriedOf(this)?.shelter as Shelter, error)
 }
 
 function destroyLater(request: IncomingMessage, shelter: Shelter, error: Error | undefined): IncomingMessage {
@@ -49,5 +45,3 @@ export function leaveShelter(request: IncomingMessage, { destroy, broken }: Shel
   request.destroy = destroy
   if (broken !== undefined) request.destroy(broken)
 }
-
-/** What the core is told of a request. */

@@ -9,6 +9,7 @@ import type { HeaderList } from '../core/headers.js'
 import type { HttpRun } from '../core/http-run.js'
 import { hasBody, type NodeBody, readNodeBody } from './node-body.js'
 import { captureResponse } from './node-capture.js'
+import { carriedOf, openCarried } from './node-carried.js'
 import { cutResponse, headersOf, isHttp1, replaceResponse, sendAnswer } from './node-response.js'
 import { leaveShelter, onBreak, type Shelter, shelterRequest } from './node-shelter.js'
 
@@ -34,22 +35,14 @@ export interface NodeExchange<Request> {
   onError(error: unknown): void
 }
 
-/**
- * Where a request keeps its run. Not a WeakMap: with an entry a request, V8's young collections keep all that the
- * requests refer to until the next full one.
- */
-const runKey = Symbol.for('retrysafe.run')
-
-type Carried = IncomingMessage & { [runKey]?: HttpRun }
-
 /** The operation of a request, for its handler; undefined for requests that passed through. */
 export function operationOfNode(request: object): Operation | undefined {
-  return (request as Carried)[runKey]?.operation()
+  return carriedOf(request)?.run?.operation()
 }
 
 /** Whether the handler of a request runs under a claim. */
 export function isClaimed(request: object): boolean {
-  return (request as Carried)[runKey] !== undefined
+  return carriedOf(request)?.run !== undefined
 }
 
 /**
@@ -138,8 +131,7 @@ async function handleClaimed<Request>(
   { run, outer, shelter, over }: Claimed,
 ): Promise<void> {
   const { request, response } = exchange
-  const carried: Carried = request
-  carried[runKey] = run
+  openCarried(request).run = run
   const captured = captureResponse(response, run, outer, gate.held, { over, onLeave: exchange.onLeave })
   onBreak(shelter, captured.leave)
   try {
