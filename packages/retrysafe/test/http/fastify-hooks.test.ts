@@ -1,6 +1,11 @@
 /* Where in Fastify's lifecycle a request is decided, and what of it still happens for replays and refusals. */
 import compress from '@fastify/compress'
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from 'fastify'
 import { idempotent, idempotentRoute, operationOf, requireKey } from 'retrysafe/fastify'
 import { memoryStore } from 'retrysafe/memory'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -10,8 +15,8 @@ afterEach(async () => {
   for (const app of apps.splice(0)) await app.close()
 })
 
-function create(options: Parameters<typeof Fastify>[0] = {}): FastifyInstance {
-  const app = Fastify(options) as FastifyInstance
+function create(options: FastifyServerOptions = {}): FastifyInstance {
+  const app = Fastify(options)
   apps.push(app)
   return app
 }

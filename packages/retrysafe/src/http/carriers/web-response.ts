@@ -1,6 +1,5 @@
 /* Responses of the web: what is read of them, and those that are ours. */
 import type { Answer } from '../core/facts.js'
-import type { HeaderList } from '../core/headers.js'
 import type { WholeHead } from '../core/http-run.js'
 
 /** Statuses whose responses have no body, so that none may be given. */
@@ -45,9 +44,4 @@ export function headOf(response: Response, withReason: boolean): WholeHead {
   })
   for (const value of response.headers.getSetCookie()) headers.push(['set-cookie', value])
   return { status: response.status, statusText: withReason ? response.statusText || undefined : undefined, headers }
-}
-
-export function namesOf(headers: HeaderList): (lowerCaseName: string) => boolean {
-  const names = new Set(headers.map(([name]) => name.toLowerCase()))
-  return (name) => names.has(name)
 }
