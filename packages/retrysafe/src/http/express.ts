@@ -35,17 +35,17 @@ export type ExpressErrorMiddleware<Request> = (
  * after authentication, before or after body parsers, for an app, a router or a route. Of several on one request the
  * first decides.
  *
- * `scope`, `fingerprint` and `covers` get the request of the call's context, or the type that their parameter names.
+ * `scope`, `fingerprint` and `covers` get Express's request; name its type where they ask for more than Node's own has.
  *
  * @throws `invalid_option` that names the option, the value and what would do.
  * @example
  * ```ts
- * import express from 'express'
+ * import express, { type Request } from 'express'
  * import { idempotent } from 'retrysafe/express'
  * import { memoryStore } from 'retrysafe/memory'
  *
  * const app = express()
- * const once = idempotent({ store: memoryStore(), scope: (request) => request.headers.host })
+ * const once = idempotent({ store: memoryStore(), scope: (request: Request) => request.hostname })
  * app.post('/charges', once, express.json(), (request, response) => {
  *   response.status(201).json({ charged: request.body.amount })
  * })

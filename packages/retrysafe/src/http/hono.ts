@@ -27,18 +27,20 @@ export type HonoMiddleware<Context> = (context: Context, next: () => Promise<voi
  * after authentication, for an app, a path or a route, before or after the body is read. Of several on one request the
  * first decides.
  *
- * `scope`, `fingerprint` and `covers` get the context, so `scope: (c) => c.get('tenant')` is what your own middleware
- * found. What `onError` answers is judged by its status, as any response.
+ * `scope`, `fingerprint` and `covers` get the context; name its type where they ask for what your own middleware found.
+ * What `onError` answers is judged by its status, as any response.
  *
  * @throws `invalid_option` that names the option, the value and what would do.
  * @example
  * ```ts
- * import { Hono } from 'hono'
+ * import { type Context, Hono } from 'hono'
  * import { idempotent } from 'retrysafe/hono'
  * import { memoryStore } from 'retrysafe/memory'
  *
- * const app = new Hono<{ Variables: { tenant: string } }>()
- * app.post('/charges', idempotent({ store: memoryStore(), scope: (c) => c.get('tenant') }), async (c) => {
+ * type Env = { Variables: { tenant: string } }
+ * const app = new Hono<Env>()
+ * const once = idempotent({ store: memoryStore(), scope: (c: Context<Env>) => c.get('tenant') })
+ * app.post('/charges', once, async (c) => {
  *   const { amount } = await c.req.json<{ amount: number }>()
  *   return c.json({ charged: amount }, 201)
  * })
@@ -50,7 +52,7 @@ export function idempotent<Context extends HonoLikeContext = HonoLikeContext>(
   const gate = createGate(options)
   return async (context, next) => {
     if (runOf(context) !== undefined) return pass(next)
-    let outcome = 'ours' as 'ours' | 'passed' | 'ran'
+    let outcome = 'ours' as 'ours' | 'passed on'
     const response = await carryWeb(gate, {
       request: context.req.raw,
       framework: context,
@@ -58,18 +60,18 @@ export function idempotent<Context extends HonoLikeContext = HonoLikeContext>(
       currentHas: (name) => context.res.headers.has(name),
       async handle(request) {
         const run = runOf(request)
-        outcome = run === undefined ? 'passed' : 'ran'
+        outcome = 'passed on'
         if (run !== undefined) markRun(context, run)
         context.req.raw = request
         await next()
         // Hono gives what was thrown to its error handler first.
-        if (run !== undefined && isRetrysafeError(context.error)) throw context.error
+        if (isRetrysafeError(context.error)) throw context.error
         return context.res
       },
       onError: (error) => console.error(error),
       waitUntil: (work) => waitUntil(context, work),
     })
-    if (outcome === 'ran' && context.res !== response) replaceResponse(context, response)
+    if (outcome !== 'ours' && context.res !== response) replaceResponse(context, response)
     return outcome === 'ours' ? response : undefined
   }
 }

@@ -24,6 +24,8 @@ export interface KeyGate<Request> {
  * whoever gets the key says what it is good for. Other methods, and requests that are not covered, pass without a key.
  *
  * ```ts
+ * import { createKeyGate } from 'retrysafe/http'
+ *
  * const gate = createKeyGate<Request>({ methods: ['POST'] })
  * ```
  *

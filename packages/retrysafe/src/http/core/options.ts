@@ -21,13 +21,16 @@ import {
   type WhenInProgress,
 } from '../../engine/index.js'
 import type { HeaderList } from './headers.js'
-import type { RememberResponse } from './response-policy.js'
+import type { JudgedResponse, RememberResponse } from './response-policy.js'
 
 /** What a rule about responses is shown. */
 export interface ResponseHead {
   readonly status: number
   readonly headers: HeaderList
 }
+
+/** What `remember` is shown. */
+export type JudgedHead = ResponseHead & JudgedResponse
 
 interface CommonOptions<Request> {
   /** Methods that are deduplicated. Default `['POST', 'PATCH']`. */
@@ -54,7 +57,7 @@ interface CommonOptions<Request> {
   /** The most bytes that all requests hold at once. Default 256 MiB. */
   maxHeldBytes?: number | undefined
   /** Which responses are stored. Default `'definite'`: those that decided something. */
-  remember?: RememberResponse | undefined
+  remember?: RememberResponse<JudgedHead> | undefined
   /** Under `afterCrash: 'uncertain'`: which responses prove that nothing happened. */
   notApplied?: ((response: ResponseHead) => boolean) | undefined
   /** Default `'refuse'`: 503, nothing runs. `'run'` runs unprotected while the store is down. */
@@ -102,7 +105,7 @@ export interface HttpSettings<Request> {
   readonly maxBodyBytes: number
   readonly maxStoredBytes: number
   readonly maxHeldBytes: number
-  readonly remember: RememberResponse
+  readonly remember: RememberResponse<JudgedHead>
   readonly notApplied: ((response: ResponseHead) => boolean) | undefined
   readonly whenStoreDown: 'refuse' | 'run'
   readonly replayHeader: string | false
