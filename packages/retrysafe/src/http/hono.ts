@@ -4,7 +4,9 @@ import { cachedBody } from './_hono-body.js'
 import { carryWeb, factsOf, operationOfWeb } from './carriers/web.js'
 import { markRun, runOf } from './carriers/web-request.js'
 import { responseOf } from './carriers/web-response.js'
+import type { Answer } from './core/facts.js'
 import { createGate } from './core/gate.js'
+import type { HeaderList } from './core/headers.js'
 import { createKeyGate, type KeyGateOptions } from './core/key-gate.js'
 import type { HttpOptions } from './core/options.js'
 
@@ -16,6 +18,8 @@ export interface HonoLikeContext {
   req: { raw: Request; readonly bodyCache: object }
   res: Response
   error: Error | undefined
+  /** A response with what `c.header()` has set so far. */
+  newResponse(body: null, status: 200): Response
   readonly executionCtx: { waitUntil(work: Promise<unknown>): void }
 }
 
@@ -53,15 +57,25 @@ export function idempotent<Context extends HonoLikeContext = HonoLikeContext>(
   return async (context, next) => {
     if (runOf(context) !== undefined) return pass(next)
     let outcome = 'ours' as 'ours' | 'passed on'
+    // Taken before the handler's own headers come: what stands outside stays on whatever is answered.
+    let outer: HeaderList | undefined
+    const outerHeaders = (): HeaderList => {
+      outer ??= outcome === 'ours' ? headersBefore(context) : headersAfter(context)
+      return outer
+    }
     const response = await carryWeb(gate, {
       request: context.req.raw,
       framework: context,
       body: () => cachedBody(context.req),
-      currentHas: (name) => context.res.headers.has(name),
+      currentHas: (name) => outerHeaders().some(([set]) => set === name),
+      respond: (answer) => responseOf(withOuter(answer, outerHeaders())),
       async handle(request) {
         const run = runOf(request)
+        if (run !== undefined) {
+          outerHeaders()
+          markRun(context, run)
+        }
         outcome = 'passed on'
-        if (run !== undefined) markRun(context, run)
         context.req.raw = request
         await next()
         // Hono gives what was thrown to its error handler first.
@@ -71,8 +85,8 @@ export function idempotent<Context extends HonoLikeContext = HonoLikeContext>(
       onError: (error) => console.error(error),
       waitUntil: (work) => waitUntil(context, work),
     })
-    if (outcome !== 'ours' && context.res !== response) replaceResponse(context, response)
-    return outcome === 'ours' ? response : undefined
+    if (outcome === 'ours' || context.res !== response) replaceResponse(context, response)
+    return undefined
   }
 }
 
@@ -101,13 +115,32 @@ export function requireKey<Context extends HonoLikeContext = HonoLikeContext>(
   const gate = createKeyGate(options)
   return async (context, next) => {
     const checked = gate.check(factsOf(context.req.raw), context)
-    return checked.action === 'refuse' ? responseOf(checked.answer) : pass(next)
+    if (checked.action === 'pass') return pass(next)
+    replaceResponse(context, responseOf(withOuter(checked.answer, headersBefore(context))))
+    return undefined
   }
 }
 
 async function pass(next: () => Promise<void>): Promise<undefined> {
   await next()
   return undefined
+}
+
+function headersBefore(context: HonoLikeContext): HeaderList {
+  return [...context.newResponse(null, 200).headers]
+}
+
+/** Of a request that passed through, whose error was answered already: all but what speaks of that answer's body. */
+function headersAfter(context: HonoLikeContext): HeaderList {
+  return [...context.res.headers].filter(([name]) => !name.startsWith('content-'))
+}
+
+/** What stands outside wins, but for what speaks of the body; `Vary` is both. */
+function withOuter(answer: Answer, outer: HeaderList): Answer {
+  const kept = outer.filter(([name]) => name !== 'vary' && name !== 'content-type')
+  const names = new Set(kept.map(([name]) => name))
+  const vary = outer.filter(([name]) => name === 'vary')
+  return { ...answer, headers: [...vary, ...answer.headers.filter(([name]) => !names.has(name.toLowerCase())), ...kept] }
 }
 
 /** Hono adds the headers of the response before to the next one, unless that was taken away. */

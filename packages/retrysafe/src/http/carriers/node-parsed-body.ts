@@ -24,11 +24,16 @@ export function parsedBodyOf(
 ): Body | NodeBody | Promise<Body | NodeBody> | undefined {
   const { body, rawBody } = request
   if (!request.readableDidRead && !request.readableEnded && rawBody === undefined) return undefined
-  if (isBytes(rawBody)) return { status: 'bytes', bytes: rawBody }
-  if (typeof rawBody === 'string') return { status: 'bytes', bytes: new TextEncoder().encode(rawBody) }
+  if (isBytes(rawBody)) return bytesWithin(rawBody, maxBytes)
+  if (typeof rawBody === 'string') return bytesWithin(new TextEncoder().encode(rawBody), maxBytes)
   const type = request.headers['content-type'] ?? ''
   if (/^\s*multipart\//i.test(type) && !isBytes(body)) return multipartBody(request, maxBytes)
+  if (isBytes(body)) return bytesWithin(body, maxBytes)
   return body === undefined || isPlaceholder(request, type) ? { status: 'gone' } : { status: 'parsed', value: body }
+}
+
+function bytesWithin(bytes: Uint8Array, maxBytes: number): Body | NodeBody {
+  return bytes.byteLength > maxBytes ? { status: 'too_large' } : { status: 'bytes', bytes }
 }
 
 /** A JSON body that was really parsed to `{}` has hardly more than its two braces. */
@@ -56,11 +61,12 @@ function multipartBody(request: ParsedRequest, maxBytes: number): Body | NodeBod
   const uploads = [file, files].flatMap(listUploads)
   if (uploads.length === 0 && (body === undefined || isPlaceholder(request, ''))) return { status: 'gone' }
   const fields = body ?? {}
+  const bytes = uploads.reduce((sum, { size = 0 }) => sum + size, 0)
+  if (bytes > maxBytes) return { status: 'too_large' }
   if (uploads.every(({ buffer }) => isBytes(buffer)))
     return { status: 'multipart', fields, files: uploads.map((upload) => fileOf(upload, upload.buffer as Uint8Array)) }
   if (uploads.some(({ buffer, path }) => !isBytes(buffer) && typeof path !== 'string')) return { status: 'gone' }
-  const bytes = uploads.reduce((sum, { size = 0 }) => sum + size, 0)
-  return bytes > maxBytes ? { status: 'too_large' } : readUploads(fields, uploads)
+  return readUploads(fields, uploads)
 }
 
 /** One, many, or many by the names of their fields. */

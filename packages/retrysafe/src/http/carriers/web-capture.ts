@@ -1,7 +1,8 @@
 /* A response of the web while it is read: streamed on as it comes, its end held until it is stored. */
+import type { Answer } from '../core/facts.js'
 import type { HttpRun, Settlement, WholeHead } from '../core/http-run.js'
 import { joined, type ResponseCopy } from '../core/response-copy.js'
-import { bodyAtHand, headOf, responseOf, withBody } from './web-response.js'
+import { bodyAtHand, headOf, withBody } from './web-response.js'
 
 /** What is needed to end a claim by what a response becomes. */
 export interface Capture {
@@ -9,6 +10,7 @@ export interface Capture {
   readonly copy: ResponseCopy
   /** Whether the client left before the response was there. */
   hasLeft(): boolean
+  respond(answer: Answer): Response
   /** Keeps the platform alive for what goes on without the client. */
   waitUntil(work: Promise<unknown>): void
   /** The request is over. */
@@ -86,7 +88,7 @@ async function settleWhole(
   const body = captured.copy.bytes()
   const settlement = await captured.run.settle({ type: 'whole', head, body }, leftBy(captured, head))
   captured.over()
-  if (settlement.action === 'replace') return responseOf(settlement.answer)
+  if (settlement.action === 'replace') return captured.respond(settlement.answer)
   return read === undefined ? response : withBody(response, body ?? bytesOf(read))
 }
 

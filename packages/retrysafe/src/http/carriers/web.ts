@@ -18,6 +18,8 @@ export interface WebExchange<Framework> {
   body?(): Promise<Body> | undefined
   /** Whether a header stands on the response already. */
   currentHas?(lowerCaseName: string): boolean
+  /** What is sent where the answer is ours; by default a `Response` of nothing but that. */
+  respond?(answer: Answer): Response
   /** Runs the handler, with the request itself, or with one whose body is unread. */
   handle(request: Request): Response | Promise<Response>
   /** Is told what the handler of a claimed request threw, where no code of the table answers it. */
@@ -34,14 +36,15 @@ export function operationOfWeb(carrier: object): Operation | undefined {
 /** Carries one request of the web through the gate. Rejects only with what the handler of a passed one threw. */
 export async function carryWeb<Framework>(gate: Gate<Framework>, exchange: WebExchange<Framework>): Promise<Response> {
   const { request } = exchange
+  const respond = exchange.respond ?? responseOf
   const facts = factsOf(request)
   const admission = gate.admit(facts, exchange.framework)
-  if (admission.action === 'refuse') return responseOf(admission.answer)
+  if (admission.action === 'refuse') return respond(admission.answer)
   if (admission.action === 'pass') return handlePassed(gate, exchange, request)
   const { admitted } = admission
   const read = await readBody(exchange, admitted)
   if (read.status === 'aborted') return new Response(null, { status: 400 }) // for nobody
-  if (read.status === 'refused') return responseOf(read.answer)
+  if (read.status === 'refused') return respond(read.answer)
   const { body, heldBytes } = read
   const bytes = body.status === 'bytes' && read.isBody ? body.bytes : undefined
   const left = gate.settings.run.waitMs > 0 ? request.signal : undefined
@@ -51,7 +54,7 @@ export async function carryWeb<Framework>(gate: Gate<Framework>, exchange: WebEx
   gate.held.give(heldBytes)
   return decision.action === 'pass'
     ? handlePassed(gate, exchange, unread(request, bytes, undefined))
-    : responseOf(decision.answer)
+    : respond(decision.answer)
 }
 
 /** Untouched: only a code of the table is answered here, anything else goes where it would have gone without us. */
@@ -64,7 +67,7 @@ async function handlePassed<Framework>(
     return await exchange.handle(request)
   } catch (error) {
     if (!isRetrysafeError(error)) throw error
-    return responseOf(failureAnswer(gate, exchange, error))
+    return (exchange.respond ?? responseOf)(failureAnswer(gate, exchange, error))
   }
 }
 
@@ -79,7 +82,7 @@ async function handleClaimed<Framework>(
   exchange: WebExchange<Framework>,
   { run, bytes, heldBytes }: Claimed,
 ): Promise<Response> {
-  const { request } = exchange
+  const { request, respond = responseOf } = exchange
   const copy = createResponseCopy(run.maxStoredBytes, gate.held)
   const hasLeft = (): boolean => request.signal.aborted
   let isOver = false
@@ -89,7 +92,7 @@ async function handleClaimed<Framework>(
     copy.drop()
     gate.held.give(heldBytes)
   }
-  const captured: Capture = { run, copy, hasLeft, over, waitUntil: (work) => exchange.waitUntil?.(work) }
+  const captured: Capture = { run, copy, hasLeft, respond, over, waitUntil: (work) => exchange.waitUntil?.(work) }
   try {
     const given = unread(request, bytes, run)
     markRun(given, run)
@@ -98,7 +101,7 @@ async function handleClaimed<Framework>(
     if (!isRetrysafeError(error)) exchange.onError(error)
     const settlement = await run.settle({ type: 'failed', error }, hasLeft())
     over()
-    return responseOf(settlement.action === 'replace' ? settlement.answer : failureAnswer(gate, exchange, error))
+    return respond(settlement.action === 'replace' ? settlement.answer : failureAnswer(gate, exchange, error))
   }
 }
 
@@ -118,7 +121,7 @@ type Read =
 async function readBody<Framework>(exchange: WebExchange<Framework>, admitted: Admitted): Promise<Read> {
   const { request } = exchange
   const known = exchange.body?.()
-  if (known !== undefined) return { status: 'read', body: await known, isBody: true, heldBytes: 0 }
+  if (known !== undefined) return readKnown(await known, admitted)
   if (request.bodyUsed) return { status: 'read', body: { status: 'gone' }, isBody: true, heldBytes: 0 }
   const declared = request.headers.get('content-length')
   try {
@@ -128,6 +131,16 @@ async function readBody<Framework>(exchange: WebExchange<Framework>, admitted: A
   } catch {
     return { status: 'aborted' }
   }
+}
+
+/** Whoever read it had limits of its own; ours hold all the same. */
+function readKnown(body: Body, { maxBytes, held, refuse }: Admitted): Read {
+  const heldBytes = body.status === 'bytes' ? body.bytes.byteLength : 0
+  // A text has as many bytes as characters, or more.
+  const characters = body.status === 'parsed' && typeof body.value === 'string' ? body.value.length : 0
+  if (Math.max(heldBytes, characters) > maxBytes) return { status: 'refused', answer: refuse('body_too_large') }
+  if (!held.take(heldBytes)) return { status: 'refused', answer: refuse('busy') }
+  return { status: 'read', body, isBody: true, heldBytes }
 }
 
 const noBytes = new Uint8Array()
