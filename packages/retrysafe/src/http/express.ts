@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isRetrysafeError } from '../contract/index.js'
 import type { Operation } from '../engine/index.js'
 import { carryNode, factsOf, isClaimed, operationOfNode } from './carriers/node.js'
+import { guardSocket, hearDrains, watchSources } from './carriers/node-middleware.js'
 import { parsedBodyOf } from './carriers/node-parsed-body.js'
 import { sendAnswer } from './carriers/node-response.js'
 import { refusal } from './core/answers.js'
@@ -57,13 +58,22 @@ export function idempotent<Request extends ExpressLikeRequest = ExpressLikeReque
   const gate = createGate(options)
   return (request, response, next) => {
     if (isClaimed(request)) return next()
+    let wake: (() => void) | undefined
     void carryNode(gate, {
       request,
       response,
       framework: request,
       target: request.originalUrl,
       parsedBody: (maxBytes) => parsedBodyOf(request, maxBytes),
-      handle: () => next(),
+      handle() {
+        if (isClaimed(request)) {
+          guardSocket(request, response)
+          wake = hearDrains(response)
+          watchSources(response)
+        }
+        next()
+      },
+      onLeave: () => wake?.(),
       onError: next,
     })
   }

@@ -13,9 +13,13 @@ import type { HttpOptions } from './core/options.js'
 export type { KeyGateOptions } from './core/key-gate.js'
 export type { HttpOptions, ResponseHead } from './core/options.js'
 
-/** What is used of a context of Hono. */
+/**
+ * What is used of a context of Hono, and what options need most. An inline option cannot know the variables of its app,
+ * so `get` takes any name; name the type, as in `idempotent<Context<Env>>`, to have them checked.
+ */
 export interface HonoLikeContext {
-  req: { raw: Request; readonly bodyCache: object }
+  req: { raw: Request; readonly bodyCache: object; header(name: string): string | undefined }
+  get<Value>(name: string): Value
   res: Response
   error: Error | undefined
   /** A response with what `c.header()` has set so far. */
@@ -140,7 +144,10 @@ function withOuter(answer: Answer, outer: HeaderList): Answer {
   const kept = outer.filter(([name]) => name !== 'vary' && name !== 'content-type')
   const names = new Set(kept.map(([name]) => name))
   const vary = outer.filter(([name]) => name === 'vary')
-  return { ...answer, headers: [...vary, ...answer.headers.filter(([name]) => !names.has(name.toLowerCase())), ...kept] }
+  return {
+    ...answer,
+    headers: [...vary, ...answer.headers.filter(([name]) => !names.has(name.toLowerCase())), ...kept],
+  }
 }
 
 /** Hono adds the headers of the response before to the next one, unless that was taken away. */

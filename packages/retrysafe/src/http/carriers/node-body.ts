@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HeldBytes } from '../core/held-bytes.js'
+import { carriedOf } from './node-carried.js'
 
 export type NodeBody =
   | { readonly status: 'bytes'; readonly bytes: Buffer }
@@ -7,6 +8,17 @@ export type NodeBody =
   | { readonly status: 'busy' }
   /** The client left before its request was whole. */
   | { readonly status: 'aborted' }
+
+/** Whether somebody else reads the body, or has read of it: then what is left to read is not all of it. */
+export function isTouched(request: IncomingMessage): boolean {
+  if (request.readableEnded || request.readableFlowing === true) return true
+  return request.readableDidRead && !isPutBack(request)
+}
+
+/** An adapter in front has read it and passed the request on. */
+function isPutBack(request: IncomingMessage): boolean {
+  return carriedOf(request) !== undefined && isWhole(request)
+}
 
 /**
  * Reads the whole body and puts it back, so that whoever reads the request next finds it as if nobody had. Bytes are

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { isBytes } from '../../contract/index.js'
 import type { Body, MultipartFile } from '../core/gate.js'
-import type { NodeBody } from './node-body.js'
+import { isTouched, type NodeBody } from './node-body.js'
 
 /** Where parsers of Node's frameworks leave what they read. */
 export interface ParsedRequest extends IncomingMessage {
@@ -23,9 +23,13 @@ export function parsedBodyOf(
   maxBytes: number,
 ): Body | NodeBody | Promise<Body | NodeBody> | undefined {
   const { body, rawBody } = request
-  if (!request.readableDidRead && !request.readableEnded && rawBody === undefined) return undefined
-  if (isBytes(rawBody)) return bytesWithin(rawBody, maxBytes)
-  if (typeof rawBody === 'string') return bytesWithin(new TextEncoder().encode(rawBody), maxBytes)
+  if (!isTouched(request)) return undefined
+  // Only a stream that was read to its end is known to be whole in there: some collect it while others go on.
+  if (request.readableEnded) {
+    if (!request.readableDidRead) return { status: 'bytes', bytes: new Uint8Array() } // whatever a parser made of nothing
+    if (isBytes(rawBody)) return bytesWithin(rawBody, maxBytes)
+    if (typeof rawBody === 'string') return bytesWithin(new TextEncoder().encode(rawBody), maxBytes)
+  }
   const type = request.headers['content-type'] ?? ''
   if (/^\s*multipart\//i.test(type) && !isBytes(body)) return multipartBody(request, maxBytes)
   if (isBytes(body)) return bytesWithin(body, maxBytes)
@@ -58,9 +62,10 @@ interface Upload {
 
 function multipartBody(request: ParsedRequest, maxBytes: number): Body | NodeBody | Promise<Body | NodeBody> {
   const { body, file, files } = request
-  const uploads = [file, files].flatMap(listUploads)
-  if (uploads.length === 0 && (body === undefined || isPlaceholder(request, ''))) return { status: 'gone' }
-  const fields = body ?? {}
+  const [one, many] = [listUploads(file), listUploads(files)]
+  if (one === undefined || many === undefined || !isOfMulter(body)) return { status: 'gone' }
+  const uploads = [...one, ...many]
+  const fields = body
   const bytes = uploads.reduce((sum, { size = 0 }) => sum + size, 0)
   if (bytes > maxBytes) return { status: 'too_large' }
   if (uploads.every(({ buffer }) => isBytes(buffer)))
@@ -69,11 +74,21 @@ function multipartBody(request: ParsedRequest, maxBytes: number): Body | NodeBod
   return readUploads(fields, uploads)
 }
 
-/** One, many, or many by the names of their fields. */
-function listUploads(given: unknown): readonly Upload[] {
-  if (typeof given !== 'object' || given === null) return []
-  if (Array.isArray(given)) return given.filter(isUpload)
-  return isUpload(given) ? [given] : Object.values(given).flatMap(listUploads)
+/**
+ * Fields without a prototype, as multer makes them. Of another parser nobody knows whether it hides files elsewhere, and
+ * requests that differ in those alone would be taken for one.
+ */
+function isOfMulter(body: unknown): body is object {
+  return typeof body === 'object' && body !== null && Object.getPrototypeOf(body) === null
+}
+
+/** One, many, or many by the names of their fields; undefined where any is of another shape than multer's. */
+function listUploads(given: unknown): readonly Upload[] | undefined {
+  if (given === undefined) return []
+  if (typeof given !== 'object' || given === null) return undefined
+  if (isUpload(given)) return [given]
+  const listed: readonly unknown[] = Array.isArray(given) ? given : Object.values(given).flat()
+  return listed.every(isUpload) ? listed : undefined
 }
 
 function isUpload(value: unknown): value is Upload {

@@ -7,7 +7,7 @@ import type { Answer, RequestFacts } from '../core/facts.js'
 import type { Admitted, Body, Gate } from '../core/gate.js'
 import type { HeaderList } from '../core/headers.js'
 import type { HttpRun } from '../core/http-run.js'
-import { hasBody, type NodeBody, readNodeBody } from './node-body.js'
+import { hasBody, isTouched, type NodeBody, readNodeBody } from './node-body.js'
 import { captureResponse } from './node-capture.js'
 import { carriedOf, openCarried } from './node-carried.js'
 import { cutResponse, headersOf, isHttp1, replaceResponse, sendAnswer } from './node-response.js'
@@ -181,7 +181,7 @@ type Read =
 
 function findBody(request: IncomingMessage, admitted: Admitted): Body | Promise<NodeBody> {
   if (!hasBody(request)) return { status: 'bytes', bytes: noBytes }
-  if (request.readableDidRead || request.readableEnded) return { status: 'gone' }
+  if (isTouched(request)) return { status: 'gone' }
   return readNodeBody(request, admitted.maxBytes, admitted.held)
 }
 
