@@ -35,9 +35,9 @@ function open({ handler, outside = [], inside = [], options = {} }: Setting) {
 }
 
 async function seen(response: Response | Promise<Response>) {
-  const { status, headers, ...rest } = await response
+  const { status, headers } = await response
   const body = await (await response).text()
-  return { status, body, replayed: headers.get('idempotent-replayed'), headers, ...rest }
+  return { status, body, replayed: headers.get('idempotent-replayed'), headers }
 }
 
 const origin = { origin: 'https://shop.example' }

@@ -138,7 +138,7 @@ function bytesOf(chunk: string | Uint8Array): Uint8Array<ArrayBuffer> {
 
 /** A source that makes a chunk when it is asked for one. */
 function pulled(pieces: AsyncGenerator<Uint8Array<ArrayBuffer>>): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+  const pull = async (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> => {
     const { done, value } = await pieces.next()
     if (done) controller.close()
     else controller.enqueue(value)
