@@ -1,60 +1,103 @@
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
-export interface Load {
-  readonly port: number
-  readonly connections: number
-  readonly count: number
-  /** The key of a request; undefined sends none. */
-  key(index: number): string | undefined
+/** The key of a request; undefined sends none. */
+export type KeyOf = (index: number) => string | undefined
+
+/**
+ * A client that costs little, so that it is the server that is measured: keep-alive connections that stay open from
+ * round to round, one request at a time on each. Every answer has to be a 201.
+ */
+export interface Client {
+  /** As many requests as the server answers: the next one goes out when an answer is in. */
+  closedLoop(count: number, key: KeyOf): Promise<void>
+  /**
+   * Requests at fixed times, and how many milliseconds each took: from when it was due where the answer before it was
+   * late, so that a slow server cannot hide by slowing its client.
+   */
+  paced(count: number, perSecond: number, key: KeyOf): Promise<number[]>
+  close(): void
 }
 
 const body = '{"amount":1200,"currency":"EUR","order":"order-1"}'
 
-/** A client that costs little, so that it is the server that is measured: keep-alive sockets, one request at a time. */
-export async function load({ port, connections, count, key }: Load): Promise<number[]> {
-  const latencies: number[] = []
-  let next = 0
-  const take = (): string | undefined => {
-    if (next >= count) return undefined
-    const index = next++
-    const value = key(index)
-    const keyLine = value === undefined ? '' : `Idempotency-Key: ${value}\r\n`
-    return `POST /charges HTTP/1.1\r\nHost: localhost\r\n${keyLine}Authorization: Bearer bench\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+export async function openClient(port: number, connections: number): Promise<Client> {
+  const wires = await Promise.all(Array.from({ length: connections }, () => openWire(port)))
+  return {
+    async closedLoop(count, key) {
+      let next = 0
+      const loop = async (wire: Wire): Promise<void> => {
+        while (next < count) await wire.exchange(requestOf(key(next++)))
+      }
+      await Promise.all(wires.map(loop))
+    },
+
+    async paced(count, perSecond, key) {
+      const latencies: number[] = []
+      const startedAt = performance.now()
+      // Each connection has every so-manieth instant; one that is late catches up without a pause.
+      const loop = async (wire: Wire, first: number): Promise<void> => {
+        for (let index = first; index < count; index += connections) {
+          const dueAt = startedAt + (index * 1000) / perSecond
+          let from = dueAt
+          // A timer that is late is no fault of the server.
+          while (performance.now() < dueAt) {
+            await sleep(dueAt - performance.now())
+            from = performance.now()
+          }
+          await wire.exchange(requestOf(key(index)))
+          latencies.push(performance.now() - from)
+        }
+      }
+      await Promise.all(wires.map(loop))
+      return latencies
+    },
+
+    close() {
+      for (const wire of wires) wire.close()
+    },
   }
-  await Promise.all(Array.from({ length: connections }, () => drive(port, take, latencies)))
-  return latencies
 }
 
-function drive(port: number, take: () => string | undefined, latencies: number[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket: Socket = connect(port, '127.0.0.1')
+function requestOf(key: string | undefined): string {
+  const keyLine = key === undefined ? '' : `Idempotency-Key: ${key}\r\n`
+  return `POST /charges HTTP/1.1\r\nHost: localhost\r\n${keyLine}Authorization: Bearer bench\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+}
+
+interface Wire {
+  exchange(request: string): Promise<void>
+  close(): void
+}
+
+function openWire(port: number): Promise<Wire> {
+  return new Promise((opened, failed) => {
+    const socket = connect(port, '127.0.0.1')
     socket.setNoDelay(true)
     let received = ''
-    let sentAt = 0
-    const send = (): void => {
-      const request = take()
-      if (request === undefined) {
-        socket.end()
-        resolve()
-        return
-      }
-      sentAt = performance.now()
-      socket.write(request)
-    }
-    socket.on('connect', send)
-    socket.on('error', reject)
+    let answered = (): void => {}
+    let broken = failed
+    const exchange = (request: string): Promise<void> =>
+      new Promise((resolve, reject) => {
+        answered = resolve
+        broken = reject
+        socket.write(request)
+      })
+    socket.on('connect', () => opened({ exchange, close: () => socket.end() }))
+    socket.on('error', (error) => broken(error))
+    socket.on('close', () => broken(new Error('The server closed a connection.')))
     socket.on('data', (chunk: Buffer) => {
       received += chunk.toString('latin1')
-      const headEnd = received.indexOf('\r\n\r\n')
-      if (headEnd < 0) return
-      const length = /content-length: (\d+)/i.exec(received)?.[1]
-      const whole =
-        length === undefined ? received.endsWith('0\r\n\r\n') : received.length >= headEnd + 4 + Number(length)
-      if (!whole) return
-      if (!received.startsWith('HTTP/1.1 201')) return reject(new Error(received.slice(0, 300)))
+      if (!isWhole(received)) return
+      if (received.startsWith('HTTP/1.1 201')) answered()
+      else broken(new Error(received.slice(0, 300)))
       received = ''
-      latencies.push(performance.now() - sentAt)
-      send()
     })
   })
+}
+
+function isWhole(received: string): boolean {
+  const headEnd = received.indexOf('\r\n\r\n')
+  if (headEnd < 0) return false
+  const length = /content-length: (\d+)/i.exec(received)?.[1]
+  return length === undefined ? received.endsWith('0\r\n\r\n') : received.length >= headEnd + 4 + Number(length)
 }

@@ -4,10 +4,10 @@ import type { IdempotencyStore } from 'retrysafe'
 import { memoryStore } from 'retrysafe/memory'
 import { sqliteStore } from 'retrysafe/sqlite'
 
-/** The proxy over a store; `proxy bare` is asked without keys, which is the same stack as a bare reverse proxy. */
-export async function startBenchProxy(name: string, upstreamPort: number, scratch: string): Promise<number> {
+/** The proxy over a store; `bare` is asked without keys, which is the same stack as a bare reverse proxy. */
+export async function startBenchProxy(layer: string, upstreamPort: number, scratch: string): Promise<number> {
   const store: IdempotencyStore =
-    name === 'proxy sqlite'
+    layer === 'sqlite'
       ? sqliteStore({ path: join(scratch, 'proxy.db') })
       : memoryStore({ whenFull: 'evict', maxEntries: 200_000 })
   const running = await startProxy(

@@ -4,14 +4,18 @@ export interface Subject {
   run(count: number, callers: number): Promise<void>
 }
 
+export type Unit = '/s' | 'µs' | 'ms' | 'MB'
+
 export interface Row {
   readonly suite: string
   readonly subject: string
   /** What the ratio compares with; the subject itself where it is the measure. */
   readonly baseline: string
   readonly concurrency: number
-  /** Operations per second, the median of the rounds; for CPU rows, operations per second of CPU time. */
+  /** The median of the rounds. */
   readonly median: number
+  /** Of a rate more is better; of a time or a size, less. */
+  readonly unit: Unit
   /** Median of the ratios within each round, so that what the machine does meanwhile hits both sides. */
   readonly ratio: number
 }
@@ -55,12 +59,13 @@ export function compare(
   subject: string,
   baseline: string,
   concurrency: number,
-  rates: ReadonlyMap<string, readonly number[]>,
+  figures: ReadonlyMap<string, readonly number[]>,
+  unit: Unit = '/s',
 ): Row {
-  const own = rates.get(subject) ?? []
-  const base = rates.get(baseline) ?? []
+  const own = figures.get(subject) ?? []
+  const base = figures.get(baseline) ?? []
   const ratios = own.map((value, round) => value / (base[round] ?? Number.NaN))
-  return { suite, subject, baseline, concurrency, median: median(own), ratio: median(ratios) }
+  return { suite, subject, baseline, concurrency, median: median(own), unit, ratio: median(ratios) }
 }
 
 export function median(values: readonly number[]): number {
