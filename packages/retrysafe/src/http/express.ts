@@ -87,8 +87,8 @@ export function operationOf(request: IncomingMessage): Operation | undefined {
 /**
  * Error middleware that answers what Retrysafe throws within a handler (a step whose lease was lost, steps that changed)
  * with its problem and status, and passes every other error on. A response that had begun under a key is broken off
- * and its key closed, so that nothing runs twice; without this middleware the key stays in progress. Express shows
- * errors to no other kind of middleware, so mount it after the routes, before your own error handlers.
+ * and its key closed, so that nothing runs twice, whatever error handlers behind it do. Express shows errors to no other
+ * kind of middleware, so mount it after the routes, before your own error handlers.
  *
  * @example
  * ```ts
@@ -105,7 +105,7 @@ export function answerProblems<Request extends ExpressLikeRequest = ExpressLikeR
   const { documentation, corsOrigins = [] } = options
   return (error, request, response, next) => {
     if (response.headersSent && isClaimed(request) && !response.closed) {
-      // Express would end the connection, as if its client had left. Others are told once the response is over.
+      // An error handler that neither answers nor passes on would leave it open. Others are told once it is over.
       response.once('close', () => next(error))
       response.destroy()
       return

@@ -21,6 +21,7 @@ export interface HonoLikeContext {
   req: { raw: Request; readonly bodyCache: object; header(name: string): string | undefined }
   get<Value>(name: string): Value
   res: Response
+  readonly finalized: boolean
   error: Error | undefined
   /** A response with what `c.header()` has set so far. */
   newResponse(body: null, status: 200): Response
@@ -84,6 +85,7 @@ export function idempotent<Context extends HonoLikeContext = HonoLikeContext>(
         await next()
         // Hono gives what was thrown to its error handler first.
         if (isRetrysafeError(context.error)) throw context.error
+        if (run !== undefined && !context.finalized) throw new TypeError('The handler returned no response.')
         return context.res
       },
       onError: (error) => console.error(error),

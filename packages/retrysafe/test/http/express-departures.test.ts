@@ -1,7 +1,7 @@
 /* Clients that leave, and responses that break off, behind the middleware that Express services use. */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
@@ -15,7 +15,7 @@ import { memoryStore } from 'retrysafe/memory'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { expresses, type Version } from './express-harness.js'
 import { listen } from './node-harness.js'
-import { exchangeHttp1 } from './raw-client.js'
+import { connectRaw, exchangeHttp1 } from './raw-client.js'
 
 const closing: (() => Promise<void> | void)[] = []
 afterEach(async () => {
@@ -124,18 +124,21 @@ for (const version of Object.keys(expresses) as Version[])
       expect((await store.list()).records).toEqual([])
     })
 
-    test('a connection shown to a request has an address, and is ended once its response has gone', async () => {
+    test('the connection of a request says who its client is, and can be ended once the response has gone', async () => {
       let socket: Request['socket'] | undefined
-      const { begin } = await start(version, (app) =>
+      const { port } = await start(version, (app) =>
         app.post('/charges', idempotent(options()), (request, response) => {
           socket = request.socket
-          response.json([request.ip, request.protocol])
+          response.json([request.ip, request.protocol, request.socket instanceof Socket])
         }),
       )
-      const reply = await begin().reply
-      expect(JSON.parse(Buffer.from(reply.body).toString())[1]).toBe('http')
+      const raw = connectRaw(port)
+      raw.send('POST /charges HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\r\nContent-Length: 0\r\n\r\n')
+      const { body } = await raw.next()
+      expect(JSON.parse(Buffer.from(body).toString())).toEqual(['127.0.0.1', 'http', true])
+      await vi.waitFor(() => expect(socket?.destroyed).toBe(false))
       socket?.destroy()
-      await vi.waitFor(() => expect(socket?.destroyed).toBe(true))
+      await raw.ended
     })
 
     test('a file that stops with its client closes the key', async () => {

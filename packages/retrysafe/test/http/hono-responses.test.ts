@@ -8,7 +8,7 @@ import { streamSSE } from 'hono/streaming'
 import { RetrysafeError } from 'retrysafe'
 import { idempotent, requireKey } from 'retrysafe/hono'
 import { memoryStore } from 'retrysafe/memory'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 
 interface Setting {
   readonly handler: (c: Context) => Response | Promise<Response>
@@ -73,6 +73,15 @@ describe('responses of every kind are replayed', () => {
     })
 })
 
+test('a handler that returns nothing is a 500, and gives the key back', async () => {
+  vi.spyOn(console, 'error').mockImplementation(() => {})
+  const { post, status, runs } = open({ handler: () => undefined as unknown as Response })
+  expect((await post()).status).toBe(500)
+  expect((await post()).status).toBe(500)
+  expect([await status(), runs()]).toEqual([[], 2])
+  vi.restoreAllMocks()
+})
+
 test('cookies reach the first client, every one, and no other', async () => {
   const { post } = open({
     handler: (c) => {
@@ -110,7 +119,7 @@ test('an error of ours that a handler throws answers its problem, under a key an
     },
     outside: [cors({ origin: 'https://shop.example' })],
   })
-  app.onError((_error, c) => c.text('the service’s own', 500))
+  app.onError((_error, c) => c.text('the service’s own', 500, { 'content-language': 'en' }))
   for (const headers of [{}, { 'idempotency-key': 'other' }]) {
     const reply = await seen(post(headers))
     expect(reply).toMatchObject({ status: 503, replayed: null })
@@ -119,6 +128,7 @@ test('an error of ours that a handler throws answers its problem, under a key an
   }
   const unkeyed = await seen(app.request('/charges', { method: 'POST', body: '{}', headers: origin }))
   expect(unkeyed.headers.get('content-type')).toBe('application/problem+json')
+  expect(unkeyed.headers.get('content-language')).toBe(null)
   expect(unkeyed.headers.get('access-control-allow-origin')).toBe('https://shop.example')
 })
 
