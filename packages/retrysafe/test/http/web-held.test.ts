@@ -27,6 +27,7 @@ test('requests and responses hold no more than they may, and give all of it back
   for (const [name, handler] of Object.entries(handlers)) {
     const response = await once(handler)(ask(name, size))
     await response.arrayBuffer().catch(() => {})
+    await once(handler)(ask(name, size)).then((replay) => replay.arrayBuffer().catch(() => {}))
     // Where something was kept back, two of these have no room.
     const next = await once(() => new Response('room'))(ask(`${name}-after`, 1000 * 1024))
     expect([name, next.status]).toEqual([name, 200])
