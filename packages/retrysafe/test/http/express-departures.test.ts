@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import compression from 'compression'
-import type { Express, Request, RequestHandler } from 'express'
+import type { Express, Request, RequestHandler, Response } from 'express'
 import multer from 'multer'
 import type { IdempotencyStore } from 'retrysafe'
 import { answerProblems, idempotent } from 'retrysafe/express'
@@ -124,20 +124,29 @@ for (const version of Object.keys(expresses) as Version[])
       expect((await store.list()).records).toEqual([])
     })
 
-    test('the connection of a request says who its client is, and can be ended once the response has gone', async () => {
-      let socket: Request['socket'] | undefined
+    test('the connection of a request is as ever, and can be ended once the response has gone', async () => {
+      let given: Response | undefined
       const { port } = await start(version, (app) =>
         app.post('/charges', idempotent(options()), (request, response) => {
-          socket = request.socket
-          response.json([request.ip, request.protocol, request.socket instanceof Socket])
+          given = response
+          const { socket } = request
+          let own: unknown
+          socket.once('probe', function (this: unknown) {
+            own = this
+          })
+          socket.emit('probe')
+          response.json([request.ip, request.protocol, socket instanceof Socket, own === response.socket])
         }),
       )
       const raw = connectRaw(port)
       raw.send('POST /charges HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\r\nContent-Length: 0\r\n\r\n')
       const { body } = await raw.next()
-      expect(JSON.parse(Buffer.from(body).toString())).toEqual(['127.0.0.1', 'http', true])
-      await vi.waitFor(() => expect(socket?.destroyed).toBe(false))
+      expect(JSON.parse(Buffer.from(body).toString())).toEqual(['127.0.0.1', 'http', true, true])
+      await vi.waitFor(() => expect(given?.closed).toBe(true))
+      const socket = given?.req.socket
+      expect(socket?.destroyed).toBe(false)
       socket?.destroy()
+      expect(socket?.destroyed).toBe(true)
       await raw.ended
     })
 
@@ -175,6 +184,29 @@ for (const version of Object.keys(expresses) as Version[])
       )
       const texts = [await begin().reply, await begin().reply].map(({ body }) => Buffer.from(body).toString())
       expect(texts).toEqual(['half, sorry', 'half, sorry'])
+    })
+
+    test('within compression, a listener for a drain that was taken away is not called where the client leaves', async () => {
+      const drained = vi.fn()
+      let given: Request | undefined
+      let end = (): void => {}
+      const { store, scope } = options()
+      const { begin } = await start(version, (app) => {
+        app.use(compression())
+        app.post('/charges', idempotent({ store, scope }), (request, response) => {
+          given = request
+          response.on('drain', drained).removeListener('drain', drained)
+          end = () => response.end('done')
+        })
+      })
+      const left = begin()
+      await vi.waitFor(() => expect(given).toBeDefined())
+      left.leave()
+      await vi.waitFor(() => expect(given?.socket.destroyed).toBe(true))
+      await sleep(10)
+      end()
+      await vi.waitFor(async () => expect((await store.list()).records[0]?.status).toBe('completed'))
+      expect(drained).not.toHaveBeenCalled()
     })
 
     for (const waits of ['a pipe', 'a handler that waits for a drain'] as const)

@@ -53,6 +53,20 @@ test('where a reader keeps nothing of the body nothing runs', async () => {
   expect([reply.status, JSON.parse(reply.text).code, runs]).toEqual([500, 'body_consumed', 0])
 })
 
+test('where a reader has begun with the body nothing runs', async () => {
+  const port = await start((app) => {
+    app.use((request, _response, next) => {
+      request.once('readable', () => {
+        request.read(1)
+        next()
+      })
+    })
+    app.post('/charges', idempotent(options()), (_request, response) => void response.json(1))
+  })
+  const reply = await post(port, 'text/csv', 'a;b')
+  expect([reply.status, JSON.parse(reply.text).code]).toEqual([500, 'body_consumed'])
+})
+
 const collect =
   (keep: (request: Request, bytes: Buffer) => void): RequestHandler =>
   (request, _response, next) => {

@@ -69,12 +69,15 @@ for (const adapter of ['node', 'express', 'fastify', 'hono', 'fetch'])
 
     test('what a refused client goes on to send is not read', async () => {
       await server.watch()
-      const headers = { 'Idempotency-Key': 'upload', 'Content-Type': 'application/octet-stream' }
-      const upload = post(server.port, '/upload', { ...headers, 'Content-Length': largeBytes })
+      const type = { 'Content-Type': 'application/octet-stream', 'Content-Length': largeBytes }
+      // A client that would keep the connection, so that it is the server that ends it.
+      const headers = { 'Idempotency-Key': 'upload', Connection: 'keep-alive', ...type }
+      const upload = post(server.port, '/upload', headers)
       const reply = replyOf(upload)
       await pump(upload, largeBytes)
       await reply.catch(() => undefined) // Whoever sends on may lose the answer to the end of the connection.
       const { receivedBytes, grownBytes, runs } = await server.report()
+      console.log(adapter, receivedBytes)
       expect(runs).toBe(0)
       // What was under way in the buffers of both ends.
       expect(receivedBytes).toBeLessThan(8 * mib)
