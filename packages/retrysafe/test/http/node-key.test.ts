@@ -16,3 +16,13 @@ test('requireKey refuses requests without a key, or with a bad one, and lets all
   expect(await (await ask({}, 'GET')).text()).toBe('done')
   await close()
 })
+
+test('a key that middleware has set counts as one that was sent', async () => {
+  const keyed = requireKey()((_request, response) => response.end('done'))
+  const { port, close } = await listen('http/1.1', (request, response) => {
+    request.headers['idempotency-key'] = 'event-1'
+    keyed(request, response)
+  })
+  expect(await (await fetch(`http://127.0.0.1:${port}/`, { method: 'POST' })).text()).toBe('done')
+  await close()
+})

@@ -242,5 +242,6 @@ function fieldLines(request: IncomingMessage, lowerCaseName: string): readonly s
     if (name.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName)
       lines.push(rawHeaders[at + 1] ?? '')
   }
-  return lines
+  // One that middleware has set stands in no line.
+  return lines.length > 0 ? lines : [request.headers[lowerCaseName] ?? []].flat()
 }
