@@ -220,3 +220,53 @@ test('a handler that pipes the request finds its bytes', async () => {
   expect((await post(port, 'text/csv', 'a;b')).text).toBe('a;b')
   expect(await post(port, 'text/csv', 'a;b')).toEqual({ status: 200, text: 'a;b', replayed: true })
 })
+
+describe('what other readers leave', () => {
+  const count = (before: RequestHandler, version?: keyof typeof expresses) => {
+    let runs = 0
+    return start((app) => {
+      app.use(before, idempotent(options()))
+      app.post('/charges', (_request, response) => void response.json(++runs))
+    }, version)
+  }
+  const drain: RequestHandler = (request, _response, next) => void request.resume().on('end', () => next())
+  const refused = [500, 'body_consumed']
+
+  for (const [type, body] of [
+    ['text/csv', 'a;b'],
+    [json.type, JSON.stringify({ much: 'x'.repeat(20) })],
+    [multipart, oneFile.payload],
+  ] as const)
+    test(`the empty object that parsers of Express 4 put where another read ${type} is no body`, async () => {
+      const port = await count((request, response, next) => {
+        drain(request, response, () => next(void Object.assign(request, { body: {} })))
+      }, 'express 4')
+      const reply = await post(port, type, body)
+      expect([reply.status, JSON.parse(reply.text).code]).toEqual(refused)
+    })
+
+  test('an empty JSON object with much space is one all the same', async () => {
+    const port = await count(expresses['express 4'].json(), 'express 4')
+    expect((await post(port, json.type, `{${' '.repeat(30)}}`)).status).toBe(200)
+    expect((await post(port, json.type, '{}')).replayed).toBe(true)
+  })
+
+  test('a multipart body that was read as bytes counts by its bytes', async () => {
+    const port = await count(express.raw({ type: () => true }))
+    expect((await post(port, multipart, oneFile.payload)).status).toBe(200)
+    expect((await post(port, multipart, oneFile.payload)).replayed).toBe(true)
+    expect((await post(port, multipart, oneFile.other)).status).toBe(422)
+  })
+
+  test('where a file on disk was taken away before us nothing runs', async () => {
+    const save = multer({ dest: folder() }).single('file')
+    const port = await count((request, response, next) =>
+      save(request, response, () => {
+        rmSync(String(request.file?.path))
+        next()
+      }),
+    )
+    const reply = await post(port, multipart, oneFile.payload)
+    expect([reply.status, JSON.parse(reply.text).code]).toEqual(refused)
+  })
+})
