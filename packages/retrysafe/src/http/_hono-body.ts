@@ -40,6 +40,7 @@ function bytesOf(buffer: ArrayBuffer): Body {
 /** Of a JSON text the bytes, since a parsed string would count as the string that it is. */
 function textOf(text: string, contentType: string): Body {
   if (!/json/i.test(contentType)) return { status: 'parsed', value: text }
+  if (text.includes('\ufffd')) return { status: 'gone' } // stands for bytes that were none, and nobody knows which
   return { status: 'bytes', bytes: new TextEncoder().encode(text) }
 }
 

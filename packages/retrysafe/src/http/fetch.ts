@@ -8,13 +8,24 @@ import type { HttpOptions } from './core/options.js'
 export type { KeyGateOptions } from './core/key-gate.js'
 export type { HttpOptions, ResponseHead } from './core/options.js'
 
-/** A handler of the web's own requests, with whatever its platform gives it besides: `env` and `ctx` of Workers. */
-export type FetchHandler<Rest extends readonly unknown[]> = (
-  request: Request,
+/**
+ * A handler of the web's own requests, or of what a platform makes of them (`NextRequest`, `BunRequest`), with whatever
+ * it gives besides: `env` and `ctx` of Workers.
+ */
+export type FetchHandler<Rest extends readonly unknown[], Asked extends Request = Request> = (
+  request: Asked,
   ...rest: Rest
 ) => Response | Promise<Response>
 
-export type IdempotentHandler<Rest extends readonly unknown[]> = (request: Request, ...rest: Rest) => Promise<Response>
+export type IdempotentHandler<Rest extends readonly unknown[], Asked extends Request = Request> = (
+  request: Asked,
+  ...rest: Rest
+) => Promise<Response>
+
+/** Wraps handlers. The request of a claimed one is another object, with all that the platform's has. */
+export type FetchWrapper = <Rest extends readonly unknown[], Asked extends Request = Request>(
+  handler: FetchHandler<Rest, Asked>,
+) => IdempotentHandler<Rest, Asked>
 
 /**
  * Makes handlers of the web's own `Request` idempotent, on Workers, Bun, Deno, Node and in Next route handlers: `POST`
@@ -36,16 +47,14 @@ export type IdempotentHandler<Rest extends readonly unknown[]> = (request: Reque
  * export const POST = once(async (request) => Response.json({ charged: await request.json() }, { status: 201 }))
  * ```
  */
-export function idempotent(
-  options: HttpOptions<Request>,
-): <Rest extends readonly unknown[]>(handler: FetchHandler<Rest>) => IdempotentHandler<Rest> {
+export function idempotent(options: HttpOptions<Request>): FetchWrapper {
   const gate = createGate(options)
-  return (handler) =>
-    (request, ...rest) =>
+  return <Rest extends readonly unknown[], Asked extends Request>(handler: FetchHandler<Rest, Asked>) =>
+    (request: Asked, ...rest: Rest) =>
       carryWeb(gate, {
         request,
         framework: request,
-        handle: (given) => handler(given, ...rest),
+        handle: (given) => handler(given as Asked, ...rest),
         onError: (error) => console.error(error),
         waitUntil: (work) => contextIn(rest)?.waitUntil(work),
       })
@@ -69,9 +78,7 @@ export function operationOf(request: Request): Operation | undefined {
  * export const POST = keyed((request) => new Response(request.headers.get('idempotency-key')))
  * ```
  */
-export function requireKey(
-  options: KeyGateOptions<Request> = {},
-): <Rest extends readonly unknown[]>(handler: FetchHandler<Rest>) => IdempotentHandler<Rest> {
+export function requireKey(options: KeyGateOptions<Request> = {}): FetchWrapper {
   const gate = createKeyGate(options)
   return (handler) =>
     async (request, ...rest) => {

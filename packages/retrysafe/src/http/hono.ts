@@ -72,7 +72,8 @@ export function idempotent<Context extends HonoLikeContext = HonoLikeContext>(
       request: context.req.raw,
       framework: context,
       body: () => cachedBody(context.req),
-      currentHas: (name) => outerHeaders().some(([set]) => set === name),
+      // What stands outside never tells the type of a body that is stored.
+      currentHas: (name) => name !== 'content-type' && outerHeaders().some(([set]) => set === name),
       respond: (answer) => responseOf(withOuter(answer, outerHeaders())),
       async handle(request) {
         const run = runOf(request)

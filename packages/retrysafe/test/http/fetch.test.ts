@@ -77,6 +77,22 @@ test('what a handler of an unkeyed request throws goes to the platform; of a key
   expect(await statuses()).toEqual([])
 })
 
+test('the platform is asked to wait before the handler runs, and until the response is stored', async () => {
+  const { once, statuses } = open()
+  const events: string[] = []
+  const waitUntil = async (work: Promise<unknown>): Promise<void> => {
+    events.push('asked')
+    await work
+    events.push(`over, ${await statuses()}`)
+  }
+  const handle = once((_request, _context: { waitUntil(work: Promise<unknown>): void }) => {
+    events.push('runs')
+    return new Response('done')
+  })
+  await handle(ask(), { waitUntil })
+  await vi.waitFor(() => expect(events).toEqual(['asked', 'runs', 'over, completed']))
+})
+
 test('a response whose body was used is a 500, and gives the key back', async () => {
   const { once, statuses } = open()
   const handle = once(async () => {
@@ -133,6 +149,16 @@ describe('a client that leaves', () => {
     expect([await again.text(), again.headers.get('idempotent-replayed')]).toEqual(['01234', 'true'])
   })
 
+  test('in the midst of a server error leaves the key to its lease', async () => {
+    const { once, statuses } = open()
+    const handle = once(() => new Response(pulled(3, 1).stream, { status: 500 }))
+    const reader = (await handle(ask())).body?.getReader()
+    await reader?.read()
+    await reader?.cancel()
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    expect(await statuses()).toEqual(['in_progress'])
+  })
+
   test('at once does so too', async () => {
     const { once, statuses } = open()
     const waited: Promise<unknown>[] = []
@@ -146,12 +172,14 @@ describe('a client that leaves', () => {
   test('before its request was whole runs nothing', async () => {
     const { once, statuses } = open()
     let runs = 0
+    const client = new AbortController()
     const body = new ReadableStream({
       pull(controller) {
+        client.abort()
         controller.error(new Error('gone'))
       },
     })
-    const init = { body, duplex: 'half' } as RequestInit
+    const init = { body, duplex: 'half', signal: client.signal } as RequestInit
     const handle = once(() => new Response(String(++runs)))
     expect((await handle(ask(init))).status).toBe(400)
     expect([runs, await statuses()]).toEqual([0, []])

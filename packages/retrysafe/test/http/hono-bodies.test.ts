@@ -2,7 +2,7 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { idempotent, operationOf } from 'retrysafe/hono'
 import { memoryStore } from 'retrysafe/memory'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 
 type Init = { readonly body: RequestInit['body']; readonly type?: string }
 
@@ -110,10 +110,24 @@ test('a body that was read past Hono runs nothing', async () => {
   expect(runs()).toBe(0)
 })
 
-test('bytes that a text does not tell run nothing', async () => {
-  const { app, runs } = open(undefined, before('c.req.text()'))
-  const init = { body: new Uint8Array([255]), type: 'application/octet-stream' }
-  expect(await post(app, init)).toMatchObject({ status: 500, json: { code: 'body_consumed' } })
+for (const type of ['application/octet-stream', 'application/json'])
+  test(`bytes that a text does not tell run nothing: ${type}`, async () => {
+    const { app, runs } = open(undefined, before('c.req.text()'))
+    const init = { body: new Uint8Array([34, 255, 34]), type }
+    expect(await post(app, init)).toMatchObject({ status: 500, json: { code: 'body_consumed' } })
+    expect(runs()).toBe(0)
+  })
+
+test('what the stream of a body fails with is for the middleware that made it', async () => {
+  const { app, runs } = open(undefined, async (c, next) => {
+    const body = new ReadableStream({ pull: (controller) => controller.error(new Error('over the limit')) })
+    c.req.raw = new Request(c.req.raw, { body, duplex: 'half' } as RequestInit)
+    await next()
+    if (c.error?.message === 'over the limit') c.res = c.json({ code: 'limit' }, 413)
+  })
+  vi.spyOn(console, 'error').mockImplementation(() => {})
+  expect(await post(app, { body: '{}' })).toMatchObject({ status: 413, json: { code: 'limit' } })
+  vi.restoreAllMocks()
   expect(runs()).toBe(0)
 })
 

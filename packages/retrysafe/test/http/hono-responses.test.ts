@@ -160,6 +160,16 @@ test('what stands outside wins on replays and is on problems', async () => {
   expect(replies[2]?.headers.get('content-type')).toBe('application/problem+json')
 })
 
+test('a content type that stands outside is not that of what is replayed', async () => {
+  const outside: MiddlewareHandler = async (c, next) => {
+    c.header('content-type', 'text/plain')
+    await next()
+  }
+  const { post } = open({ handler: (c) => c.json({ a: 1 }), outside: [outside] })
+  const types = [await post(), await post()].map(({ headers }) => headers.get('content-type'))
+  expect(types).toEqual(['application/json', 'application/json'])
+})
+
 test('compression outside compresses replays too, and what is stored is plain', async () => {
   const { post } = open({ handler: (c) => c.text(longText(2000)), outside: [compress()] })
   const zip = { 'accept-encoding': 'gzip' }

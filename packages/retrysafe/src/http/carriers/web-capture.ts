@@ -11,8 +11,6 @@ export interface Capture {
   /** Whether the client left before the response was there. */
   hasLeft(): boolean
   respond(answer: Answer): Response
-  /** Keeps the platform alive for what goes on without the client. */
-  waitUntil(work: Promise<unknown>): void
   /** The request is over. */
   over(): void
 }
@@ -24,6 +22,7 @@ const patience = 12
 
 /** Gives the response to send, as soon as its head may leave. */
 export async function capture(captured: Capture, response: Response): Promise<Response> {
+  if (response.status === 0) throw new TypeError('The handler answered with Response.error(), which has no status.')
   const atHand = bodyAtHand(response)
   if (atHand !== undefined) {
     captured.copy.keep(atHand)
@@ -44,8 +43,12 @@ export async function capture(captured: Capture, response: Response): Promise<Re
       break
     }
     if (read.chunk.done) ended = true
-    else {
-      keep(captured, read.chunk.value)
+    else if (!isBytes(read.chunk.value)) {
+      // Its head was decided all the same, so it breaks off behind that.
+      waiting = broken(reader)
+      break
+    } else {
+      captured.copy.keepCopy(read.chunk.value)
       early.push(read.chunk)
     }
     if (early.length > patience) break
@@ -74,9 +77,17 @@ function watch(promise: Promise<Chunk>): Watched {
   return watched
 }
 
-function keep({ copy }: Capture, chunk: unknown): void {
-  if (!(chunk instanceof Uint8Array)) throw new TypeError('A response chunk must be a Uint8Array.')
-  copy.keepCopy(chunk)
+function isBytes(chunk: unknown): chunk is Uint8Array {
+  return chunk instanceof Uint8Array
+}
+
+/** What is read of a body that has other things than bytes. */
+function broken(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<never> {
+  const error = new TypeError('A response chunk must be a Uint8Array.')
+  void reader.cancel(error).catch(() => {})
+  const failed = Promise.reject(error)
+  failed.catch(() => {}) // whoever reads it is told, and perhaps nobody does
+  return failed
 }
 
 async function settleWhole(
@@ -136,7 +147,9 @@ function streamOn(captured: Capture, head: WholeHead, source: Source): ReadableS
     const { waiting } = source
     source.waiting = undefined
     const chunk = await (waiting ?? source.reader.read())
-    if (!chunk.done) keep(captured, chunk.value)
+    if (chunk.done) return chunk
+    if (!isBytes(chunk.value)) return broken(source.reader)
+    captured.copy.keepCopy(chunk.value)
     return chunk
   }
 
@@ -145,8 +158,9 @@ function streamOn(captured: Capture, head: WholeHead, source: Source): ReadableS
     try {
       const chunk = await next()
       if (!chunk.done) passed += chunk.value.byteLength
-      // With `Content-Length` the client has everything at the last byte, so that one waits for the store.
-      if (!chunk.done && !(passed >= length)) return chunk
+      // With `Content-Length` the client has everything at the last byte, so that one waits for the store. A body that
+      // goes on beyond was unpacked on its way, as `fetch` does, and its length is that of something else.
+      if (!chunk.done && passed !== length) return chunk
       return (await settleBy('whole')).action === 'send' ? chunk : undefined
     } catch (error) {
       await settleBy('cut')
@@ -187,7 +201,7 @@ function streamOn(captured: Capture, head: WholeHead, source: Source): ReadableS
       },
       cancel() {
         left = true
-        captured.waitUntil(drain())
+        void drain()
       },
     },
     { highWaterMark: 0 },

@@ -21,16 +21,43 @@ export function runOf(carrier: object): HttpRun | undefined {
  * takes too.
  */
 export function unread(original: Request, bytes: Uint8Array | undefined, run: HttpRun | undefined): Request {
-  if (!isLight(original)) return realRequest(original, bytes, run)
+  if (!isLight(original)) return withExtras(realRequest(original, bytes, run), original)
   const light: LightRequest = Object.create(lightPrototype(original))
   light[state] = { original, bytes, run, used: bytes === undefined && original.bodyUsed, real: undefined }
-  return light as unknown as Request
+  return withOwn(light as unknown as Request, original)
+}
+
+/** What platforms add by a class of their own (`nextUrl`, `params`), and what others put on the request. */
+function withExtras(made: Request, original: Request): Request {
+  for (
+    let at: object | null = Object.getPrototypeOf(original);
+    at !== Request.prototype && at !== null;
+    at = Object.getPrototypeOf(at)
+  )
+    for (const name of Object.getOwnPropertyNames(at)) {
+      if (name in made) continue
+      Object.defineProperty(made, name, { configurable: true, get: () => memberOf(original, name) })
+    }
+  return withOwn(made, original)
+}
+
+function memberOf(original: Request, name: string): unknown {
+  const value: unknown = Reflect.get(original, name)
+  return typeof value === 'function' ? value.bind(original) : value
+}
+
+function withOwn(made: Request, original: Request): Request {
+  for (const name of Object.keys(original)) {
+    const own = Object.getOwnPropertyDescriptor(original, name)
+    if (own !== undefined && !(name in made)) Object.defineProperty(made, name, own)
+  }
+  return made
 }
 
 function realRequest(original: Request, bytes: Uint8Array | undefined, run: HttpRun | undefined): Request {
   const signal = run?.operation().signal ?? original.signal
   if (bytes !== undefined) return new Request(original, { body: bytes as Uint8Array<ArrayBuffer>, signal })
-  if (!original.bodyUsed) return new Request(original, { signal })
+  if (!original.bodyUsed && original.body?.locked !== true) return new Request(original, { signal })
   const { method, url, headers } = original // whoever has read it kept it
   return new Request(url, { method, headers, signal })
 }

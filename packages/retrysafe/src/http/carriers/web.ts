@@ -24,7 +24,7 @@ export interface WebExchange<Framework> {
   handle(request: Request): Response | Promise<Response>
   /** Is told what the handler of a claimed request threw, where no code of the table answers it. */
   onError(error: unknown): void
-  /** Keeps the platform alive for work that goes on after the response. */
+  /** Keeps the platform alive for work that goes on without its client. Called once, before the handler of a claimed request. */
   waitUntil?(work: Promise<unknown>): void
 }
 
@@ -33,7 +33,10 @@ export function operationOfWeb(carrier: object): Operation | undefined {
   return runOf(carrier)?.operation()
 }
 
-/** Carries one request of the web through the gate. Rejects only with what the handler of a passed one threw. */
+/**
+ * Carries one request of the web through the gate. Rejects only with what the handler of a passed one threw, or with what
+ * the stream of the body failed with where the client is still there: that is its maker's to answer.
+ */
 export async function carryWeb<Framework>(gate: Gate<Framework>, exchange: WebExchange<Framework>): Promise<Response> {
   const { request } = exchange
   const respond = exchange.respond ?? responseOf
@@ -86,13 +89,21 @@ async function handleClaimed<Framework>(
   const copy = createResponseCopy(run.maxStoredBytes, gate.held)
   const hasLeft = (): boolean => request.signal.aborted
   let isOver = false
+  let tell = (): void => {}
   const over = (): void => {
     if (isOver) return
     isOver = true
+    tell()
     copy.drop()
     gate.held.give(heldBytes)
   }
-  const captured: Capture = { run, copy, hasLeft, respond, over, waitUntil: (work) => exchange.waitUntil?.(work) }
+  // Now: some platforms end what is under way as soon as the client has left.
+  exchange.waitUntil?.(
+    new Promise<void>((resolve) => {
+      tell = resolve
+    }),
+  )
+  const captured: Capture = { run, copy, hasLeft, respond, over }
   try {
     const given = unread(request, bytes, run)
     markRun(given, run)
@@ -128,8 +139,11 @@ async function readBody<Framework>(exchange: WebExchange<Framework>, admitted: A
     if (declared !== null) return await readDeclared(request, Number(declared), admitted)
     const { body } = request
     return body === null ? { ...readBytes(noBytes), isBody: false } : await readStream(body, admitted)
-  } catch {
-    return { status: 'aborted' }
+  } catch (error) {
+    // Somebody has its stream and has read nothing of it.
+    if (!request.bodyUsed) return { status: 'read', body: { status: 'gone' }, isBody: true, heldBytes: 0 }
+    if (request.signal.aborted) return { status: 'aborted' }
+    throw error
   }
 }
 
@@ -149,13 +163,15 @@ function readBytes(bytes: Uint8Array): Extract<Read, { status: 'read' }> {
   return { status: 'read', body: { status: 'bytes', bytes }, isBody: true, heldBytes: bytes.byteLength }
 }
 
-/** Whoever declares a length sends no more; the declared length was looked at before. */
+/** Servers hold clients to the length they declare, but who unpacked the body on its way may have left the old one there. */
 async function readDeclared(request: Request, length: number, admitted: Admitted): Promise<Read> {
   const { held } = admitted
   if (!held.take(length)) return { status: 'refused', answer: admitted.refuse('busy') }
   try {
     const bytes = new Uint8Array(await request.arrayBuffer())
-    held.give(length - bytes.byteLength)
+    held.give(length)
+    if (bytes.byteLength > admitted.maxBytes) return { status: 'refused', answer: admitted.refuse('body_too_large') }
+    if (!held.take(bytes.byteLength)) return { status: 'refused', answer: admitted.refuse('busy') }
     return readBytes(bytes)
   } catch (error) {
     held.give(length)

@@ -41,6 +41,15 @@ export const named: (request: Request, env: Env) => Promise<Response> = once<[en
 )
 export const keyed: ExportedHandler['fetch'] = requireKey()((_request, env: Env) => new Response(env.SECRET))
 
+/** What a platform makes of the web's own request. */
+interface PlatformRequest extends Request {
+  readonly nextUrl: URL
+}
+
+export const platform: (request: PlatformRequest, context: { id: string }) => Promise<Response> = once(
+  (request: PlatformRequest, { id }: { id: string }) => new Response(`${request.nextUrl.pathname} ${id}`),
+)
+
 export function whatDoesNot(): void {
   // @ts-expect-error There is no adapter without a store.
   idempotent({})
