@@ -42,13 +42,11 @@ function createReader<Request extends FastifyLikeRequest>(
 ): ParsingHook {
   const early = earlyGate(options, gate)
   const { methods, requireKey } = gate.settings
-  const concerns = ({ method, headers }: Raw): boolean =>
-    (headers['idempotency-key'] !== undefined || requireKey) && methods.has(method ?? '')
 
   return (request, reply, payload, done) => {
     const raw = request.raw as Raw
     if (raw[stateKey] !== undefined || !methods.has(request.method)) return done()
-    if (!concerns(raw)) {
+    if (raw.headers['idempotency-key'] === undefined && !requireKey) {
       raw[stateKey] = passed
       return done()
     }

@@ -2,14 +2,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyLikeRequest } from './_fastify-types.js'
 import type { Body } from './core/gate.js'
+import { isMultipart } from './core/request-fingerprint.js'
 
 /** Undefined where nobody has read it yet, so that the carrier can. */
 export function parsedBody(request: FastifyLikeRequest): Body | undefined {
   const raw = request.raw as IncomingMessage
   if (!raw.readableDidRead) return undefined
   const { body } = request
-  const isMultipart = /^\s*multipart\//i.test(raw.headers['content-type'] ?? '')
-  return isMultipart ? multipartBody(body) : { status: 'parsed', value: body }
+  return isMultipart(raw.headers['content-type']) ? multipartBody(body) : { status: 'parsed', value: body }
 }
 
 type File = Extract<Body, { status: 'multipart' }>['files'][number]

@@ -1,5 +1,6 @@
 /* What is known of a body that was read by Hono's own methods before us: Hono keeps it for every later reader. */
 import type { Body, MultipartFile } from './core/gate.js'
+import { isMultipart } from './core/request-fingerprint.js'
 
 interface HonoLikeRequest {
   readonly raw: Request
@@ -45,7 +46,7 @@ function textOf(text: string, contentType: string): Body {
 }
 
 async function formOf(form: FormData, contentType: string): Promise<Body> {
-  if (!/^\s*multipart\//i.test(contentType)) {
+  if (!isMultipart(contentType)) {
     const pairs = new URLSearchParams()
     form.forEach((value, name) => {
       pairs.append(name, String(value))

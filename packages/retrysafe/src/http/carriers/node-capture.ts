@@ -74,11 +74,10 @@ export function captureResponse(
   if (carried.capture === undefined) {
     carried.capture = capture
     setHooks(response, sharedHooks)
-  } else
-    setHooks(
-      response,
-      hooksOf(() => capture),
-    ) // within another one, which has hooks of its own
+  } else {
+    const ownHooks = hooksOf(() => capture) // within another one, whose hooks find that one
+    setHooks(response, ownHooks)
+  }
   if (isGone(response)) leave(capture)
   return { fail: (error, answer) => onFailure(capture, error, answer), leave: () => leave(capture) }
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { isBytes } from '../../contract/index.js'
 import type { Body, MultipartFile } from '../core/gate.js'
+import { isMultipart } from '../core/request-fingerprint.js'
 import { isTouched, type NodeBody } from './node-body.js'
 
 /** Where parsers of Node's frameworks leave what they read. */
@@ -31,7 +32,7 @@ export function parsedBodyOf(
     if (typeof rawBody === 'string') return bytesWithin(new TextEncoder().encode(rawBody), maxBytes)
   }
   const type = request.headers['content-type'] ?? ''
-  if (/^\s*multipart\//i.test(type) && !isBytes(body)) return multipartBody(request, maxBytes)
+  if (isMultipart(type) && !isBytes(body)) return multipartBody(request, maxBytes)
   if (isBytes(body)) return bytesWithin(body, maxBytes)
   return body === undefined || isPlaceholder(request, type) ? { status: 'gone' } : { status: 'parsed', value: body }
 }

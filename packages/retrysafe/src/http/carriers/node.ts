@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2Stream } from 'node:http2'
 import { isRetrysafeError } from '../../contract/index.js'
 import type { Operation } from '../../engine/index.js'
-import { asRetrysafeError, refusal } from '../core/answers.js'
+import { failureAnswer } from '../core/answers.js'
 import type { Answer, RequestFacts } from '../core/facts.js'
 import type { Admitted, Body, Gate } from '../core/gate.js'
 import type { HeaderList } from '../core/headers.js'
@@ -138,7 +138,7 @@ async function handleClaimed<Request>(
     await exchange.handle()
   } catch (error) {
     if (!isRetrysafeError(error)) exchange.onError(error)
-    await captured.fail(error, () => failureAnswer(gate, factsOf(request, exchange.target), error))
+    await captured.fail(error, () => failureAnswer(gate.settings, factsOf(request, exchange.target), error))
   }
 }
 
@@ -158,7 +158,7 @@ export function failPassed<Request>(gate: Gate<Request>, exchange: NodeExchange<
   const { request, response } = exchange
   if (!isRetrysafeError(error)) throw error
   if (response.headersSent) cutResponse(response)
-  else answer(exchange, failureAnswer(gate, factsOf(request, exchange.target), error))
+  else answer(exchange, failureAnswer(gate.settings, factsOf(request, exchange.target), error))
 }
 
 /** Aborts when the client leaves while it waits for another attempt. */
@@ -166,12 +166,6 @@ function signalOfLeaving(response: ServerResponse): AbortSignal {
   const controller = new AbortController()
   response.once('close', () => controller.abort())
   return controller.signal
-}
-
-/** A thrown code of the table answers its problem; anything else is a bare 500 that says nothing of the inside. */
-function failureAnswer<Request>(gate: Gate<Request>, facts: RequestFacts, error: unknown): Answer {
-  if (isRetrysafeError(error)) return refusal(gate.settings, facts, asRetrysafeError(error))
-  return { status: 500, headers: [['Content-Type', 'text/plain; charset=utf-8']], body: 'Internal Server Error\n' }
 }
 
 type Read =

@@ -105,11 +105,7 @@ async function settleWhole(
 
 /** Of a response that was too long to be kept. */
 function bytesOf(read: readonly Chunk[]): Uint8Array {
-  const chunks = read.flatMap(({ value }) => (value === undefined ? [] : [value]))
-  return joined(
-    chunks,
-    chunks.reduce((sum, { byteLength }) => sum + byteLength, 0),
-  )
+  return joined(read.flatMap(({ value }) => (value === undefined ? [] : [value])))
 }
 
 /** Whether the client is still there only matters to failures, and asking has its price. */

@@ -1,6 +1,6 @@
 import { isRetrysafeError } from '../../contract/index.js'
 import type { Operation } from '../../engine/index.js'
-import { asRetrysafeError, refusal } from '../core/answers.js'
+import { failureAnswer } from '../core/answers.js'
 import type { Answer, RequestFacts } from '../core/facts.js'
 import type { Admitted, Body, Gate } from '../core/gate.js'
 import type { HttpRun } from '../core/http-run.js'
@@ -70,7 +70,7 @@ async function handlePassed<Framework>(
     return await exchange.handle(request)
   } catch (error) {
     if (!isRetrysafeError(error)) throw error
-    return (exchange.respond ?? responseOf)(failureAnswer(gate, exchange, error))
+    return (exchange.respond ?? responseOf)(failureAnswer(gate.settings, factsOf(exchange.request), error))
   }
 }
 
@@ -112,14 +112,12 @@ async function handleClaimed<Framework>(
     if (!isRetrysafeError(error)) exchange.onError(error)
     const settlement = await run.settle({ type: 'failed', error }, hasLeft())
     over()
-    return respond(settlement.action === 'replace' ? settlement.answer : failureAnswer(gate, exchange, error))
+    return respond(
+      settlement.action === 'replace'
+        ? settlement.answer
+        : failureAnswer(gate.settings, factsOf(exchange.request), error),
+    )
   }
-}
-
-/** A thrown code of the table answers its problem; anything else is a bare 500 that says nothing of the inside. */
-function failureAnswer<Framework>(gate: Gate<Framework>, { request }: WebExchange<Framework>, error: unknown): Answer {
-  if (isRetrysafeError(error)) return refusal(gate.settings, factsOf(request), asRetrysafeError(error))
-  return { status: 500, headers: [['Content-Type', 'text/plain; charset=utf-8']], body: 'Internal Server Error\n' }
 }
 
 type Read =
@@ -192,7 +190,7 @@ async function readStream(body: ReadableStream<Uint8Array>, admitted: Admitted):
   try {
     for (;;) {
       const { done, value } = await reader.read()
-      if (done) return readBytes(joined(chunks, bytes))
+      if (done) return readBytes(joined(chunks))
       if (bytes + value.byteLength > maxBytes) return refuse('body_too_large')
       if (!held.take(value.byteLength)) return refuse('busy')
       bytes += value.byteLength

@@ -53,3 +53,9 @@ export function asRetrysafeError(error: unknown): RetrysafeError {
     cause: error,
   })
 }
+
+/** What is sent where a handler threw before a head: a code of the table, or a bare 500 that says nothing of the inside. */
+export function failureAnswer(settings: RefusalSettings, facts: RequestFacts, error: unknown): Answer {
+  if (isRetrysafeError(error)) return refusal(settings, facts, error)
+  return { status: 500, headers: [['Content-Type', 'text/plain; charset=utf-8']], body: 'Internal Server Error\n' }
+}

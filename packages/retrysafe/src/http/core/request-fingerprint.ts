@@ -98,6 +98,10 @@ export function readMediaType(contentType: string | undefined): string {
   return contentType === undefined ? '' : (contentType.split(';', 1)[0] ?? '').trim().toLowerCase()
 }
 
+export function isMultipart(contentType: string | undefined): boolean {
+  return readMediaType(contentType).startsWith('multipart/')
+}
+
 function isJson(mediaType: string): boolean {
   return mediaType === 'application/json' || mediaType.endsWith('+json')
 }

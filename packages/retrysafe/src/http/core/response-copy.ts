@@ -31,14 +31,14 @@ export function createResponseCopy(maxBytes: number, held: HeldBytes): ResponseC
   return {
     keep: (chunk) => add(chunk, false),
     keepCopy: (chunk) => add(chunk, true),
-    bytes: () => (chunks?.length === 1 ? chunks[0] : chunks && joined(chunks, bytes)),
+    bytes: () => (chunks?.length === 1 ? chunks[0] : chunks && joined(chunks)),
     drop,
   }
 }
 
 /** One behind the other. */
-export function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = new Uint8Array(length)
+export function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(chunks.reduce((sum, { byteLength }) => sum + byteLength, 0))
   let at = 0
   for (const chunk of chunks) {
     whole.set(chunk, at)
