@@ -3,16 +3,12 @@ import type { AddressInfo } from 'node:net'
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
 import { answerProblems, idempotent, operationOf, requireKey } from 'retrysafe/express'
 import { memoryStore } from 'retrysafe/memory'
+import { type Order, post, sendOrders } from './customers/orders.js'
 
 declare module 'express-serve-static-core' {
   interface Request {
     tenant?: string
   }
-}
-
-interface Order {
-  item: string
-  amount: number
 }
 
 /** Stands for a payment provider that keeps keys of its own: the same key is the same charge. */
@@ -76,11 +72,6 @@ function createService(providerUrl: string): Express {
   return app
 }
 
-function post(url: string, body: object, headers: Record<string, string>) {
-  const all = { 'Content-Type': 'application/json', ...headers }
-  return fetch(url, { method: 'POST', headers: all, body: JSON.stringify(body) })
-}
-
 async function listen(app: Express): Promise<{ url: string; close(): void }> {
   return new Promise((resolve) => {
     const server = app.listen(0, '127.0.0.1', () => {
@@ -94,22 +85,7 @@ const { app, charges } = createProvider()
 const provider = await listen(app)
 const service = await listen(createService(provider.url))
 
-async function order(what: string, body: Order, headers: Record<string, string>): Promise<void> {
-  const response = await post(`${service.url}/orders`, body, headers)
-  const { code, ...found } = (await response.json()) as { code?: string }
-  const replayed = response.headers.has('idempotent-replayed') ? ' (replayed)' : ''
-  console.log(what.padEnd(16), response.status, `${code ?? JSON.stringify(found)}${replayed}`)
-}
-
-const anna = { 'X-Api-Key': 'key-of-anna', 'Idempotency-Key': 'order-1' }
-await order('an order', { item: 'desk', amount: 4200 }, anna)
-await order('sent again', { item: 'desk', amount: 4200 }, anna)
-await order('changed', { item: 'desk', amount: 9900 }, anna)
-await order('another tenant', { item: 'desk', amount: 4200 }, { ...anna, 'X-Api-Key': 'key-of-ben' })
-await order('no API key', { item: 'desk', amount: 4200 }, { 'Idempotency-Key': 'order-1' })
-await order('no key', { item: 'desk', amount: 4200 }, { 'X-Api-Key': 'key-of-anna' })
-await order('no receipt', { item: 'lamp', amount: 1900 }, { ...anna, 'Idempotency-Key': 'order-2' })
-await order('sent again', { item: 'lamp', amount: 1900 }, { ...anna, 'Idempotency-Key': 'order-2' })
+await sendOrders(service.url)
 console.log('charges made:', charges.size)
 
 service.close()

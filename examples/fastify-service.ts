@@ -2,16 +2,12 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { idempotent, operationOf, requireKey } from 'retrysafe/fastify'
 import { memoryStore } from 'retrysafe/memory'
+import { type Order, post, sendOrders } from './customers/orders.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
     tenant: string
   }
-}
-
-interface Order {
-  item: string
-  amount: number
 }
 
 /** Stands for a payment provider that keeps keys of its own: the same key is the same charge. */
@@ -78,31 +74,11 @@ async function createService(providerUrl: string): Promise<FastifyInstance> {
   return app
 }
 
-function post(url: string, body: object, headers: Record<string, string>): Promise<Response> {
-  const all = { 'Content-Type': 'application/json', ...headers }
-  return fetch(url, { method: 'POST', headers: all, body: JSON.stringify(body) })
-}
-
 const { app: provider, charges } = createProvider()
 const service = await createService(await provider.listen({ host: '127.0.0.1', port: 0 }))
 const serviceUrl = await service.listen({ host: '127.0.0.1', port: 0 })
 
-async function order(what: string, body: Order, headers: Record<string, string>): Promise<void> {
-  const response = await post(`${serviceUrl}/orders`, body, headers)
-  const { code, ...found } = (await response.json()) as { code?: string }
-  const replayed = response.headers.has('idempotent-replayed') ? ' (replayed)' : ''
-  console.log(what.padEnd(16), response.status, `${code ?? JSON.stringify(found)}${replayed}`)
-}
-
-const anna = { 'X-Api-Key': 'key-of-anna', 'Idempotency-Key': 'order-1' }
-await order('an order', { item: 'desk', amount: 4200 }, anna)
-await order('sent again', { item: 'desk', amount: 4200 }, anna)
-await order('changed', { item: 'desk', amount: 9900 }, anna)
-await order('another tenant', { item: 'desk', amount: 4200 }, { ...anna, 'X-Api-Key': 'key-of-ben' })
-await order('no API key', { item: 'desk', amount: 4200 }, { 'Idempotency-Key': 'order-1' })
-await order('no key', { item: 'desk', amount: 4200 }, { 'X-Api-Key': 'key-of-anna' })
-await order('no receipt', { item: 'lamp', amount: 1900 }, { ...anna, 'Idempotency-Key': 'order-2' })
-await order('sent again', { item: 'lamp', amount: 1900 }, { ...anna, 'Idempotency-Key': 'order-2' })
+await sendOrders(serviceUrl)
 console.log('charges made:', charges.size)
 
 await service.close()

@@ -4,13 +4,9 @@ import { type Context, Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { idempotent, operationOf, requireKey } from 'retrysafe/hono'
 import { memoryStore } from 'retrysafe/memory'
+import { type Order, post, sendOrders } from './customers/orders.js'
 
 type Env = { Variables: { tenant: string } }
-
-interface Order {
-  item: string
-  amount: number
-}
 
 /** Stands for a payment provider that keeps keys of its own: the same key is the same charge. */
 function createProvider() {
@@ -64,11 +60,6 @@ function createService(providerUrl: string) {
     .onError((_error, c) => c.json({ code: 'failed' }, 500))
 }
 
-function post(url: string, body: object, headers: Record<string, string>): Promise<Response> {
-  const all = { 'Content-Type': 'application/json', ...headers }
-  return fetch(url, { method: 'POST', headers: all, body: JSON.stringify(body) })
-}
-
 async function listen(app: Pick<Hono, 'fetch'>): Promise<{ url: string; close(): void }> {
   return new Promise((resolve) => {
     const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, ({ port }) =>
@@ -81,22 +72,7 @@ const { app, charges } = createProvider()
 const provider = await listen(app)
 const service = await listen(createService(provider.url))
 
-async function order(what: string, body: Order, headers: Record<string, string>): Promise<void> {
-  const response = await post(`${service.url}/orders`, body, headers)
-  const { code, ...found } = (await response.json()) as { code?: string }
-  const replayed = response.headers.has('idempotent-replayed') ? ' (replayed)' : ''
-  console.log(what.padEnd(16), response.status, `${code ?? JSON.stringify(found)}${replayed}`)
-}
-
-const anna = { 'X-Api-Key': 'key-of-anna', 'Idempotency-Key': 'order-1' }
-await order('an order', { item: 'desk', amount: 4200 }, anna)
-await order('sent again', { item: 'desk', amount: 4200 }, anna)
-await order('changed', { item: 'desk', amount: 9900 }, anna)
-await order('another tenant', { item: 'desk', amount: 4200 }, { ...anna, 'X-Api-Key': 'key-of-ben' })
-await order('no API key', { item: 'desk', amount: 4200 }, { 'Idempotency-Key': 'order-1' })
-await order('no key', { item: 'desk', amount: 4200 }, { 'X-Api-Key': 'key-of-anna' })
-await order('no receipt', { item: 'lamp', amount: 1900 }, { ...anna, 'Idempotency-Key': 'order-2' })
-await order('sent again', { item: 'lamp', amount: 1900 }, { ...anna, 'Idempotency-Key': 'order-2' })
+await sendOrders(service.url)
 console.log('charges made:', charges.size)
 
 service.close()

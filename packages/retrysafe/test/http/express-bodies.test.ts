@@ -3,19 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import express, { type Express, type Request, type RequestHandler } from 'express'
+import express, { type Request, type RequestHandler } from 'express'
 import multer from 'multer'
 import { idempotent } from 'retrysafe/express'
 import { memoryStore } from 'retrysafe/memory'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { closing, formOf, multipart, part, post, start } from './express-bodies.js'
 import { expresses } from './express-harness.js'
-import { listen } from './node-harness.js'
 import { exchangeHttp1 } from './raw-client.js'
-
-const closing: (() => Promise<void> | void)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close()
-})
 
 interface Kind {
   readonly name: string
@@ -28,13 +23,6 @@ interface Kind {
   readonly found: unknown
 }
 
-const boundary = 'xyz'
-const part = (name: string, text: string, file = ''): string =>
-  `--${boundary}\r\nContent-Disposition: form-data; name="${name}"${
-    file === '' ? '' : `; filename="${file}"\r\nContent-Type: text/plain`
-  }\r\n\r\n${text}\r\n`
-const formOf = (...parts: string[]): string => `${parts.join('')}--${boundary}--\r\n`
-const multipart = `multipart/form-data; boundary=${boundary}`
 const oneFile = {
   type: multipart,
   payload: formOf(part('note', 'one'), part('file', 'in a file', 'a.txt')),
@@ -116,26 +104,6 @@ const kinds: readonly Kind[] = [
     found: ['one', 9],
   },
 ]
-
-async function start(set: (app: Express) => void, version: keyof typeof expresses = 'express 5'): Promise<number> {
-  const app = expresses[version]()
-  app.set('env', 'test')
-  set(app)
-  const { port, close } = await listen('http/1.1', app)
-  closing.push(close)
-  return port
-}
-
-async function post(port: number, type: string, body: string | Buffer | undefined, headers: object = {}) {
-  const all = { 'idempotency-key': 'k', ...(type === '' ? {} : { 'content-type': type }), ...headers }
-  const init = {
-    method: 'POST',
-    headers: all,
-    ...(body === undefined ? {} : { body: new Uint8Array(Buffer.from(body)) }),
-  }
-  const reply = await fetch(`http://127.0.0.1:${port}/charges`, init)
-  return { status: reply.status, text: await reply.text(), replayed: reply.headers.has('idempotent-replayed') }
-}
 
 for (const version of ['express 5', 'express 4'] as const)
   describe(`in ${version}, a body is the same before and behind its parser`, () => {

@@ -3,9 +3,10 @@ import compression from 'compression'
 import express5, { type Express, type Request, type RequestHandler, type Response } from 'express'
 // @ts-expect-error The alias has no types of its own.
 import untypedExpress4 from 'express-4'
-import { answerProblems, type HttpOptions, idempotent, operationOf } from 'retrysafe/express'
+import { answerProblems, idempotent, operationOf } from 'retrysafe/express'
 import { memoryStore } from 'retrysafe/memory'
-import type { AdapterOptions, AdapterSetting, HandlerRequest, OpenAdapter } from 'retrysafe/testkit'
+import type { AdapterSetting, HandlerRequest, OpenAdapter } from 'retrysafe/testkit'
+import { optionsOf } from './adapter-options.js'
 import { answer, listen, type Style } from './node-harness.js'
 import { connectRaw, exchangeHttp1 } from './raw-client.js'
 
@@ -29,7 +30,7 @@ export interface HarnessOptions {
 export function openExpress({ version, placement, style }: HarnessOptions): OpenAdapter {
   return async (setting) => {
     const store = memoryStore()
-    const once = idempotent(optionsOf(setting.options, setting.between?.(store) ?? store))
+    const once = idempotent(optionsOf(setting.options, setting.between?.(store) ?? store, readerOf))
     const app = expresses[version]()
     // What is behind a 500 is shown by Express outside production only.
     app.set('env', 'production').disable('x-powered-by')
@@ -76,20 +77,10 @@ function handlerOf(setting: AdapterSetting, style: Style): RequestHandler {
   return (request, response, next) => void play(request, response).catch(next)
 }
 
-function optionsOf(options: AdapterOptions, store: object): HttpOptions<Request> {
-  const { scope, fingerprint, covers, ...rest } = options
-  const reader =
-    (request: Request) =>
-    (name: string): string | undefined =>
-      request.get(name)
-  return {
-    ...rest,
-    store: store as ReturnType<typeof memoryStore>,
-    ...(scope === undefined ? {} : { scope: (request) => scope(reader(request)) }),
-    ...(fingerprint === undefined ? {} : { fingerprint: (request) => fingerprint(reader(request)) }),
-    ...(covers === undefined ? {} : { covers: (request) => covers(reader(request)) }),
-  }
-}
+const readerOf =
+  (request: Request) =>
+  (name: string): string | undefined =>
+    request.get(name)
 
 function viewOf(request: Request, style: Style): HandlerRequest {
   return {

@@ -1,47 +1,15 @@
 /* What is left of a body that tells too little of it, or too much: nothing runs on a guess. */
 import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import express, { type Express, type Request, type RequestHandler } from 'express'
+import express, { type Request, type RequestHandler } from 'express'
 import multer from 'multer'
 import { idempotent } from 'retrysafe/express'
 import { memoryStore } from 'retrysafe/memory'
-import { afterEach, expect, test } from 'vitest'
-import { listen } from './node-harness.js'
+import { expect, test } from 'vitest'
+import { closing, formOf, multipart, part, post, start } from './express-bodies.js'
 
-const closing: (() => Promise<void> | void)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close()
-})
-
-const boundary = 'xyz'
-const part = (name: string, text: string, file = ''): string =>
-  `--${boundary}\r\nContent-Disposition: form-data; name="${name}"${
-    file === '' ? '' : `; filename="${file}"\r\nContent-Type: text/plain`
-  }\r\n\r\n${text}\r\n`
-const formOf = (...parts: string[]): string => `${parts.join('')}--${boundary}--\r\n`
-const multipart = `multipart/form-data; boundary=${boundary}`
 const json = { type: 'application/json', payload: '{"a":1,"b":[2]}' }
 const options = () => ({ store: memoryStore(), scope: () => 'tenant' })
-
-async function start(set: (app: Express) => void): Promise<number> {
-  const app = express()
-  app.set('env', 'test')
-  set(app)
-  const { port, close } = await listen('http/1.1', app)
-  closing.push(close)
-  return port
-}
-
-async function post(port: number, type: string, body: string | Buffer | undefined, headers: object = {}) {
-  const all = { 'idempotency-key': 'k', ...(type === '' ? {} : { 'content-type': type }), ...headers }
-  const init = {
-    method: 'POST',
-    headers: all,
-    ...(body === undefined ? {} : { body: new Uint8Array(Buffer.from(body)) }),
-  }
-  const reply = await fetch(`http://127.0.0.1:${port}/charges`, init)
-  return { status: reply.status, text: await reply.text(), replayed: reply.headers.has('idempotent-replayed') }
-}
 
 test('where a reader keeps nothing of the body nothing runs', async () => {
   let runs = 0

@@ -4,9 +4,10 @@ import type { Http2Server } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { type HttpOptions, idempotent, idempotentRoute, operationOf } from 'retrysafe/fastify'
+import { idempotent, idempotentRoute, operationOf } from 'retrysafe/fastify'
 import { memoryStore } from 'retrysafe/memory'
-import type { AdapterOptions, AdapterSetting, HandlerRequest, OpenAdapter, Script } from 'retrysafe/testkit'
+import type { AdapterSetting, HandlerRequest, OpenAdapter, Script } from 'retrysafe/testkit'
+import { optionsOf } from './adapter-options.js'
 import { answer } from './node-harness.js'
 import { connectRaw, exchangeHttp1, exchangeHttp2 } from './raw-client.js'
 
@@ -25,7 +26,7 @@ export interface HarnessOptions {
 export function openFastify({ placement, answering, protocol }: HarnessOptions): OpenAdapter {
   return async (setting) => {
     const store = memoryStore()
-    const options = optionsOf(setting.options, setting.between?.(store) ?? store)
+    const options = optionsOf(setting.options, setting.between?.(store) ?? store, readerOf)
     const app = createApp(protocol)
     app.removeAllContentTypeParsers()
     // Fastify's own shows the message of an error; what a failure shows is up to the service.
@@ -72,20 +73,10 @@ export async function listening(app: FastifyInstance, protocol: HarnessOptions['
   }
 }
 
-function optionsOf(options: AdapterOptions, store: object): HttpOptions<FastifyRequest> {
-  const { scope, fingerprint, covers, ...rest } = options
-  const reader =
-    (request: FastifyRequest) =>
-    (name: string): string | undefined =>
-      headerOf(request, name)
-  return {
-    ...rest,
-    store: store as ReturnType<typeof memoryStore>,
-    ...(scope === undefined ? {} : { scope: (request) => scope(reader(request)) }),
-    ...(fingerprint === undefined ? {} : { fingerprint: (request) => fingerprint(reader(request)) }),
-    ...(covers === undefined ? {} : { covers: (request) => covers(reader(request)) }),
-  }
-}
+const readerOf =
+  (request: FastifyRequest) =>
+  (name: string): string | undefined =>
+    headerOf(request, name)
 
 function headerOf(request: FastifyRequest, name: string): string | undefined {
   const value = request.headers[name]

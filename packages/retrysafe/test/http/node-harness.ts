@@ -6,15 +6,9 @@ import type { AddressInfo, Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { memoryStore } from 'retrysafe/memory'
-import { type HttpOptions, idempotent, operationOf } from 'retrysafe/node'
-import type {
-  AdapterOptions,
-  AdapterSetting,
-  HandlerRequest,
-  HeaderLines,
-  OpenAdapter,
-  Script,
-} from 'retrysafe/testkit'
+import { idempotent, operationOf } from 'retrysafe/node'
+import type { AdapterSetting, HandlerRequest, HeaderLines, OpenAdapter, Script } from 'retrysafe/testkit'
+import { optionsOf } from './adapter-options.js'
 import { connectRaw, exchangeHttp1, exchangeHttp2 } from './raw-client.js'
 
 /** How a handler writes: by `writeHead` and `write`, by `setHeader` and a pipeline, or event by event without promises. */
@@ -28,7 +22,7 @@ export interface HarnessOptions {
 export function openNode({ style, protocol }: HarnessOptions): OpenAdapter {
   return async (setting) => {
     const store = memoryStore()
-    const once = idempotent(optionsOf(setting.options, setting.between?.(store) ?? store))
+    const once = idempotent(optionsOf(setting.options, setting.between?.(store) ?? store, readerOf))
     const handle = once((request, response) => {
       const played = answer(setting, request, response, style)
       // A handler of the older kind returns at once, and what it began ends the response some time.
@@ -72,23 +66,10 @@ export async function listen(
   }
 }
 
-function optionsOf(
-  options: AdapterOptions,
-  store: ReturnType<typeof memoryStore> | object,
-): HttpOptions<IncomingMessage> {
-  const { scope, fingerprint, covers, ...rest } = options
-  const reader =
-    (request: IncomingMessage) =>
-    (name: string): string | undefined =>
-      headerOf(request, name)
-  return {
-    ...rest,
-    store: store as ReturnType<typeof memoryStore>,
-    ...(scope === undefined ? {} : { scope: (request) => scope(reader(request)) }),
-    ...(fingerprint === undefined ? {} : { fingerprint: (request) => fingerprint(reader(request)) }),
-    ...(covers === undefined ? {} : { covers: (request) => covers(reader(request)) }),
-  }
-}
+const readerOf =
+  (request: IncomingMessage) =>
+  (name: string): string | undefined =>
+    headerOf(request, name)
 
 function headerOf(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name]

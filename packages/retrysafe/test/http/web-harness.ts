@@ -2,9 +2,10 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { stream } from 'hono/streaming'
 import { idempotent as idempotentFetch, operationOf as operationOfFetch } from 'retrysafe/fetch'
-import { type HttpOptions, idempotent, operationOf } from 'retrysafe/hono'
+import { idempotent, operationOf } from 'retrysafe/hono'
 import { memoryStore } from 'retrysafe/memory'
-import type { AdapterOptions, HandlerRequest, HeaderLines, OpenAdapter, Script } from 'retrysafe/testkit'
+import type { HandlerRequest, HeaderLines, OpenAdapter, Script } from 'retrysafe/testkit'
+import { optionsOf } from './adapter-options.js'
 import { type Bridge, serveWeb } from './web-server.js'
 
 /** How a handler answers: whole where the body is known, always as a stream, or by `hono/streaming`. */
@@ -79,20 +80,6 @@ function readerOf(placement: Placement): MiddlewareHandler {
       // Validators of this kind let pass what is none of theirs.
     }
     await next()
-  }
-}
-
-function optionsOf<Asked>(
-  { scope, fingerprint, covers, ...rest }: AdapterOptions,
-  store: object,
-  read: (asked: Asked) => (name: string) => string | undefined,
-): HttpOptions<Asked> {
-  return {
-    ...rest,
-    store: store as ReturnType<typeof memoryStore>,
-    ...(scope === undefined ? {} : { scope: (asked) => scope(read(asked)) }),
-    ...(fingerprint === undefined ? {} : { fingerprint: (asked) => fingerprint(read(asked)) }),
-    ...(covers === undefined ? {} : { covers: (asked) => covers(read(asked)) }),
   }
 }
 
