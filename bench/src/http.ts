@@ -108,12 +108,12 @@ type Servers = ReadonlyMap<string, ServerProcess>
 async function runGroup(group: Group, print: (row: Row) => void): Promise<Row[]> {
   const upstream =
     group.name === 'proxy' ? await startServer(['node', 'bare', String(maxEntries)], { connections }) : undefined
+  // One a variant: garbage of fresh keys, and a heap full of them, are not to be booked to requests without a key.
   const servers = new Map<string, ServerProcess>()
-  for (const { layer } of group.variants)
-    if (!servers.has(layer))
-      servers.set(layer, await startServer([group.name, layer, String(upstream?.port ?? maxEntries)], { connections }))
-  for (const { layer, keys } of group.variants) {
-    const { client } = serverOf(servers, layer)
+  for (const { name, layer } of group.variants)
+    servers.set(name, await startServer([group.name, layer, String(upstream?.port ?? maxEntries)], { connections }))
+  for (const { name, keys } of group.variants) {
+    const { client } = serverOf(servers, name)
     // Each key that is replayed is completed first.
     if (keys === 'replay') await client.closedLoop(replayKeys, keyOf(keys))
     await client.closedLoop(warmUpCount, keyOf(keys))
@@ -153,7 +153,7 @@ async function runRounds(
     for (let turn = 0; turn < variants.length; turn++) {
       const variant = variants[(turn + round) % variants.length]
       if (variant === undefined) continue
-      const result = await runOnce(variant, serverOf(servers, variant.layer), perSecond, upstream)
+      const result = await runOnce(variant, serverOf(servers, variant.name), perSecond, upstream)
       cpu.values.get(variant.name)?.push(result.cpuMicros)
       p99.values.get(variant.name)?.push(result.p99)
       rate.values.get(variant.name)?.push(result.rate)
@@ -197,8 +197,8 @@ function keyOf(keys: Keys): KeyOf {
   }
 }
 
-function serverOf(servers: Servers, layer: string): ServerProcess {
-  const server = servers.get(layer)
-  if (server === undefined) throw new Error(`${layer} was not started.`)
+function serverOf(servers: Servers, variant: string): ServerProcess {
+  const server = servers.get(variant)
+  if (server === undefined) throw new Error(`${variant} was not started.`)
   return server
 }

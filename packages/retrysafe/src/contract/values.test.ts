@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { maxJsonDepth } from './limits.js'
 import type { Storable } from './types.js'
-import { decodeValue, encodedBytes, encodeValue, isBytes, utf8Length } from './values.js'
+import { decodeValue, encodedBytes, encodeValue, giveAway, isBytes, utf8Length } from './values.js'
 
 test('every JSON value comes back as it was, -0 and the order of members included', () => {
   fc.assert(
@@ -187,4 +187,16 @@ test('bytes are counted as they are kept', () => {
     expect(utf8Length(text)).toBe(new TextEncoder().encode(text).length)
   expect(encodedBytes(encodeValue('é'))).toBe(4)
   expect(encodedBytes(encodeValue(new Uint8Array(7)))).toBe(7)
+})
+
+test('bytes are copied, unless whoever made them gave them away, and what is read is a copy all the same', () => {
+  const mine = Uint8Array.of(1, 2)
+  const kept = encodeValue(mine)
+  mine[0] = 9
+  expect(kept).toEqual(Uint8Array.of(1, 2))
+  const given = giveAway(Uint8Array.of(1, 2))
+  expect(encodeValue(given)).toBe(given)
+  const read = decodeValue(encodeValue(given))
+  expect(read).not.toBe(given)
+  expect(encodeValue(read)).not.toBe(read)
 })

@@ -12,14 +12,23 @@ const utf8 = new TextEncoder()
 
 /**
  * Turns a value into what is kept, or refuses it with `value_not_serialisable` and the path of what JSON would change:
- * `undefined` in an array, NaN, BigInt, Date, Map, a class with methods, a cycle. Bytes are copied.
+ * `undefined` in an array, NaN, BigInt, Date, Map, a class with methods, a cycle. Bytes are copied, unless given away.
  */
 export function encodeValue(value: Storable): Encoded {
-  if (isBytes(value)) return new Uint8Array(value)
+  if (isBytes(value)) return given in value ? value : new Uint8Array(value)
   const negativeZero = check(value, [], [])
   if (!negativeZero) return JSON.stringify(value)
   // JSON text can hold -0 and JSON.parse reads it, only JSON.stringify loses it.
   return write(value)
+}
+
+const given: unique symbol = Symbol.for('retrysafe.given')
+
+/** Says that nobody else holds these bytes or will change them, so that whoever stores them needs no copy. */
+export function giveAway(bytes: Uint8Array): Uint8Array {
+  const marked: Uint8Array & { [given]?: true } = bytes
+  marked[given] = true
+  return bytes
 }
 
 /** Gives back an own copy of what was stored. */

@@ -1,5 +1,5 @@
 import type { Operation } from '../engine/index.js'
-import { carryWeb, factsOf, operationOfWeb } from './carriers/web.js'
+import { carryWeb, factsOf, type Lifetime, operationOfWeb } from './carriers/web.js'
 import { responseOf } from './carriers/web-response.js'
 import { createGate } from './core/gate.js'
 import { createKeyGate, type KeyGateOptions } from './core/key-gate.js'
@@ -56,7 +56,7 @@ export function idempotent(options: HttpOptions<Request>): FetchWrapper {
         framework: request,
         handle: (given) => handler(given as Asked, ...rest),
         onError: (error) => console.error(error),
-        waitUntil: (work) => contextIn(rest)?.waitUntil(work),
+        lifetime: () => lifetimeIn(rest),
       })
 }
 
@@ -87,13 +87,9 @@ export function requireKey(options: KeyGateOptions<Request> = {}): FetchWrapper 
     }
 }
 
-interface Context {
-  waitUntil(work: Promise<unknown>): void
-}
-
-function contextIn(rest: readonly unknown[]): Context | undefined {
+function lifetimeIn(rest: readonly unknown[]): Lifetime | undefined {
   return rest.find(
-    (one): one is Context =>
+    (one): one is Lifetime =>
       typeof one === 'object' && one !== null && typeof (one as { waitUntil?: unknown }).waitUntil === 'function',
   )
 }

@@ -1,7 +1,7 @@
 import { isRetrysafeError } from '../contract/index.js'
 import type { Operation } from '../engine/index.js'
 import { cachedBody } from './_hono-body.js'
-import { carryWeb, factsOf, operationOfWeb } from './carriers/web.js'
+import { carryWeb, factsOf, type Lifetime, operationOfWeb } from './carriers/web.js'
 import { markRun, runOf } from './carriers/web-request.js'
 import { responseOf } from './carriers/web-response.js'
 import type { Answer } from './core/facts.js'
@@ -25,7 +25,9 @@ export interface HonoLikeContext {
   error: Error | undefined
   /** A response with what `c.header()` has set so far. */
   newResponse(body: null, status: 200): Response
-  readonly executionCtx: { waitUntil(work: Promise<unknown>): void }
+  /** What the server hands in: of Node's it is `{ incoming, outgoing }`. */
+  readonly env: unknown
+  readonly executionCtx: Lifetime
 }
 
 export type HonoMiddleware<Context> = (context: Context, next: () => Promise<void>) => Promise<Response | undefined>
@@ -90,7 +92,7 @@ export function idempotent<Context extends HonoLikeContext = HonoLikeContext>(
         return context.res
       },
       onError: (error) => console.error(error),
-      waitUntil: (work) => waitUntil(context, work),
+      lifetime: () => lifetimeOf(context),
     })
     if (outcome === 'ours' || context.res !== response) replaceResponse(context, response)
     return undefined
@@ -159,11 +161,13 @@ function replaceResponse(context: { res: Response | undefined }, response: Respo
   context.res = response
 }
 
-/** Where there is no execution context, Hono throws. */
-function waitUntil(context: HonoLikeContext, work: Promise<unknown>): void {
+/** Undefined for servers that go on by themselves: they have no execution context. */
+function lifetimeOf(context: HonoLikeContext): Lifetime | undefined {
+  // Hono throws where there is none, and on Node, where there never is, the trace of the error would cost much.
+  if (typeof context.env === 'object' && context.env !== null && 'incoming' in context.env) return undefined
   try {
-    context.executionCtx.waitUntil(work)
+    return context.executionCtx
   } catch {
-    // Servers of their own go on by themselves.
+    return undefined
   }
 }

@@ -277,3 +277,21 @@ test('a status that an outer middleware has set is no part of what is ours', asy
   expect((await post({ 'idempotency-key': '' })).status).toBe(400)
   expect((await post()).status).toBe(201)
 })
+
+test('a platform that ends with its clients is kept alive until the response is stored, where it gives a context', async () => {
+  const { app, status } = open({ handler: (c) => c.text('ok') })
+  const waited: Promise<unknown>[] = []
+  const context = {
+    waitUntil: (work: Promise<unknown>) => void waited.push(work),
+    passThroughOnException() {},
+    props: {},
+  }
+  const ask = (headers: Record<string, string>) =>
+    app.fetch(new Request('http://a.example/charges', { method: 'POST', body: '{}', headers }), {}, context)
+  await (await ask({})).text()
+  expect(waited).toEqual([])
+  await (await ask({ 'idempotency-key': 'k' })).text()
+  expect(waited.length).toBe(1)
+  await Promise.all(waited)
+  expect(await status()).toEqual(['completed'])
+})

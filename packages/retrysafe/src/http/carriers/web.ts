@@ -24,8 +24,15 @@ export interface WebExchange<Framework> {
   handle(request: Request): Response | Promise<Response>
   /** Is told what the handler of a claimed request threw, where no code of the table answers it. */
   onError(error: unknown): void
-  /** Keeps the platform alive for work that goes on without its client. Called once, before the handler of a claimed request. */
-  waitUntil?(work: Promise<unknown>): void
+  /**
+   * Who keeps the platform alive for work that goes on without its client, where somebody must. Asked once, before the
+   * handler of a claimed request.
+   */
+  lifetime?(): Lifetime | undefined
+}
+
+export interface Lifetime {
+  waitUntil(work: Promise<unknown>): void
 }
 
 /** The operation of a request, or of a framework's request, for its handler; undefined where it passed through. */
@@ -89,16 +96,16 @@ async function handleClaimed<Framework>(
   const copy = createResponseCopy(run.maxStoredBytes, gate.held)
   const hasLeft = (): boolean => request.signal.aborted
   let isOver = false
-  let tell = (): void => {}
+  let tell: (() => void) | undefined
   const over = (): void => {
     if (isOver) return
     isOver = true
-    tell()
+    tell?.()
     copy.drop()
     gate.held.give(heldBytes)
   }
   // Now: some platforms end what is under way as soon as the client has left.
-  exchange.waitUntil?.(
+  exchange.lifetime?.()?.waitUntil(
     new Promise<void>((resolve) => {
       tell = resolve
     }),

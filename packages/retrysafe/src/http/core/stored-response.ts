@@ -1,5 +1,5 @@
 /* A response as it is kept in a store: one run of bytes. */
-import { RetrysafeError, utf8Length } from '../../contract/index.js'
+import { giveAway, RetrysafeError, utf8Length } from '../../contract/index.js'
 import type { HeaderList } from './headers.js'
 
 export interface StoredResponse {
@@ -42,7 +42,7 @@ export function encodeResponse(response: {
   if (headLength > head.length) utf8.encodeInto(head, bytes.subarray(prefixBytes))
   else for (let at = 0; at < headLength; at++) bytes[prefixBytes + at] = head.charCodeAt(at)
   bytes.set(body, prefixBytes + headLength)
-  return bytes
+  return giveAway(bytes)
 }
 
 /**
