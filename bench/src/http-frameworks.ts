@@ -11,6 +11,7 @@ import { type FetchHandler, idempotent as idempotentFetch } from 'retrysafe/fetc
 import { idempotent as idempotentHono } from 'retrysafe/hono'
 import { memoryStore } from 'retrysafe/memory'
 import { idempotent as idempotentNode } from 'retrysafe/node'
+import { leastPossible } from './http-least.js'
 import { coreForExpress, coreForFastify, expressIdempotency } from './http-peers.js'
 
 /** Longer than a suite lasts, so that no round pays for connections that others closed. */
@@ -33,6 +34,7 @@ type Open = (layer: string, maxEntries: number) => Promise<number>
 /** Opens a server and gives its port. */
 export const frameworks: Readonly<Record<string, Open>> = {
   async node(layer, maxEntries) {
+    if (layer === 'least') return listen(leastPossible(charge, maxEntries))
     const handle: RequestListener = (request, response) => {
       const chunks: Buffer[] = []
       request.on('data', (chunk: Buffer) => chunks.push(chunk))

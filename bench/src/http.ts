@@ -40,7 +40,16 @@ const bare = (name: string): Variant => ({ name, layer: 'bare', keys: 'fresh key
 const expressIdempotency = ['express-idempotency', 'express-idempotency'] as const
 const nodeIdempotency = ['@node-idempotency/core', '@node-idempotency/core'] as const
 const groups: readonly Group[] = [
-  { name: 'node', perSecond: 2000, variants: [bare('bare node:http'), ...layers(['retrysafe/node', 'retrysafe'])] },
+  {
+    name: 'node',
+    perSecond: 2000,
+    variants: [
+      bare('bare node:http'),
+      ...layers(['retrysafe/node', 'retrysafe']),
+      { name: 'the least possible, fresh key', layer: 'least', keys: 'fresh key' },
+      { name: 'the least possible, replay', layer: 'least', keys: 'replay' },
+    ],
+  },
   {
     name: 'express',
     // No more because of one: a replay of express-idempotency costs a millisecond of CPU.
