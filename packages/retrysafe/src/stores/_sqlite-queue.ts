@@ -17,6 +17,8 @@ const maxBatchBytes = 8 * 1024 * 1024
 export interface Queue extends Surroundings {
   /** Opens the connection; called again where it failed. */
   readonly open: () => Promise<Connection>
+  /** Calls that share a commit, or a look. */
+  readonly maxCalls: number
   connection: Connection | undefined
   /** Claims that are yet to be looked up. */
   asks: Ask[]
@@ -51,10 +53,11 @@ interface Write extends Call {
   acknowledge(): void
 }
 
-export function createQueue(surroundings: Surroundings, open: () => Promise<Connection>): Queue {
+export function createQueue(surroundings: Surroundings, coalesce: boolean, open: () => Promise<Connection>): Queue {
   return {
     ...surroundings,
     open,
+    maxCalls: coalesce ? batchLimit.default : 1,
     connection: undefined,
     asks: [],
     writes: [],
@@ -169,7 +172,7 @@ function step(queue: Queue): void {
     if (!queue.opening) void start(queue)
     return
   }
-  if (asks.length > 0) lookUp(queue, connection, asks.splice(0, batchLimit.default))
+  if (asks.length > 0) lookUp(queue, connection, asks.splice(0, queue.maxCalls))
   if (asks.length > 0) schedule(queue)
   if (writes.length > 0 && !queue.writing) void write(queue, connection)
 }
@@ -284,7 +287,7 @@ function takeBatch(queue: Queue): readonly Write[] {
   let bytes = 0
   for (const call of queue.writes) {
     bytes += call.bytes
-    if (count === batchLimit.default || (count > 0 && bytes > maxBatchBytes)) break
+    if (count === queue.maxCalls || (count > 0 && bytes > maxBatchBytes)) break
     count++
   }
   return queue.writes.splice(0, count)

@@ -1,5 +1,6 @@
 import {
   type BeginOptions,
+  badOption,
   type Clock,
   type CompleteOptions,
   checkStoreKey,
@@ -65,6 +66,8 @@ export type SqliteStoreOptions = (
       path?: undefined
     }
 ) & {
+  /** Lets calls that are made at the same time share a commit, and so one wait for the disk. Default true. */
+  coalesce?: boolean | undefined
   /** Default: the machine's own. */
   clock?: Clock | undefined
   /** For jitter. Default `Math.random`. */
@@ -97,14 +100,15 @@ export type SqliteStore = IdempotencyStore & Migratable & Inspectable
 export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   const clock = options.clock === undefined ? systemClock : wholeMs(options.clock)
   const file = toFile(options)
-  const random = options.random ?? Math.random
+  const { random = Math.random, coalesce = true } = options
+  if (typeof coalesce !== 'boolean') throw badOption('coalesce', coalesce, 'true or false')
   const surroundings = {
     clock,
     random,
     where: file.path ?? 'The given SQLite database',
     onBusy: () => warnOfReset(file),
   }
-  const queue = createQueue(surroundings, () => openFile(file, surroundings))
+  const queue = createQueue(surroundings, coalesce, () => openFile(file, surroundings))
   let closing: Promise<void> | undefined
   return {
     begin: (key, beginOptions) => begin(queue, key, beginOptions),

@@ -52,6 +52,20 @@ function batchCases(client: Client): void {
     expect(count('COMMIT') - before).toBe(2)
   })
 
+  test('without coalescing each call has a commit of its own, and all get their answer', async () => {
+    const { database, count } = counted(client.open(fresh()))
+    const store = sqliteStore({ database, coalesce: false })
+    await store.migrate()
+    const before = count('COMMIT')
+    const keys = Array.from({ length: 8 }, (_, index) => `key-${index}`)
+    const outcomes = await Promise.all(keys.map((key) => store.begin(key, { token: `token-${key}` })))
+    expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(['new']))
+    expect(count('COMMIT') - before).toBe(8)
+    await Promise.all(keys.map((key) => store.complete(key, key, { token: `token-${key}` })))
+    expect(count('COMMIT') - before).toBe(16)
+    expect(() => sqliteStore({ database, coalesce: 'no' as unknown as boolean })).toThrow('coalesce is "no"')
+  })
+
   test('what callers ask next, once they have their answer, joins one batch', async () => {
     const { database, count } = counted(client.open(fresh()))
     const store = sqliteStore({ database })
