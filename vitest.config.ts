@@ -15,14 +15,22 @@ export default defineConfig({
   resolve: {
     // Tests of the library run on its source; the packed packages have checks of their own.
     alias: [
+      {
+        find: /^@retrysafe\/engines$/,
+        replacement: fileURLToPath(new URL('tools/engines/src/index.ts', import.meta.url)),
+      },
       { find: /^retrysafe$/, replacement: source('index.ts') },
-      { find: /^retrysafe\/(memory|sqlite)$/, replacement: source('stores/$1.ts') },
+      {
+        find: /^retrysafe\/(memory|sqlite|postgres|mysql|redis|dynamodb|compare-and-swap)$/,
+        replacement: source('stores/$1.ts'),
+      },
       { find: /^retrysafe\/(node|fetch|hono|express|fastify)$/, replacement: source('http/$1.ts') },
       { find: /^retrysafe\/(http|testkit)$/, replacement: source('$1/index.ts') },
     ],
   },
   test: {
     include: ['packages/*/{src,test}/**/*.test.ts', 'examples/**/*.test.ts', 'tools/**/*.test.ts'],
+    globalSetup: ['tools/engines/src/global-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',

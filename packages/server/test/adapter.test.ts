@@ -2,29 +2,7 @@
 import { adapterCases, type CaseResult, runAdapterCase } from 'retrysafe/testkit'
 import { afterAll, describe, expect, test } from 'vitest'
 import { proxyTo, readBody, until, upstreamOf, wireTo } from './bench.js'
-import { isLack, lacksOfProxy, openProxy, type Writing } from './proxy-harness.js'
-
-/** What the proxy cannot know of the service's writes, and so does otherwise than an adapter around the handler. */
-const unlike: Readonly<Record<Writing, { readonly reason: string; readonly endings: readonly string[] }>> = {
-  'at once': {
-    reason: 'the proxy reads as one what was written at once, and stores it before it sends any of it',
-    endings: [
-      'chunks',
-      'chunks and a last one with the end',
-      'chunks with their length',
-      'chunks and a last one with the end, with their length',
-      'a head of its own and a body',
-    ],
-  },
-  'bit by bit': {
-    reason: 'the proxy has passed the last chunk on when it reads the end, which alone waits for the store',
-    endings: ['chunks and a last one with the end'],
-  },
-}
-
-function namesOf(writing: Writing): readonly string[] {
-  return unlike[writing].endings.map((what) => `the end is sent only once it is stored: ${what}`)
-}
+import { isLack, lacksOfProxy, openProxy, unlikeCases, unlikeOfProxy } from './proxy-harness.js'
 
 /** The reason for which a case was not shown. */
 function reasonOf(result: CaseResult): string | undefined {
@@ -46,7 +24,8 @@ for (const writing of ['at once', 'bit by bit'] as const)
           seen.skipped++
           context.skip(reason)
         }
-        if (namesOf(writing).includes(adapterCase.name)) return skip(unlike[writing].reason)
+        const otherwise = unlikeOfProxy(writing, adapterCase.name)
+        if (otherwise !== undefined) return skip(otherwise)
         const result = await runAdapterCase(adapterCase, openProxy(writing), lacksOfProxy)
         const reason = reasonOf(result)
         if (reason !== undefined) return skip(reason)
@@ -58,7 +37,7 @@ for (const writing of ['at once', 'bit by bit'] as const)
 
 test('what the proxy does otherwise is the name of a case', () => {
   const names = adapterCases.map(({ name }) => name)
-  expect(names).toEqual(expect.arrayContaining([...namesOf('at once'), ...namesOf('bit by bit')]))
+  expect(names).toEqual(expect.arrayContaining([...unlikeCases('at once'), ...unlikeCases('bit by bit')]))
 })
 
 const keyed = 'Idempotency-Key: k\r\n'

@@ -29,10 +29,44 @@ export function isLack(error: unknown): error is Lack {
  */
 export type Writing = 'at once' | 'bit by bit'
 
-export function openProxy(writing: Writing): OpenAdapter {
+/** What the proxy cannot know of the service's writes, and so does otherwise than an adapter around the handler. */
+const unlike: Readonly<Record<Writing, { readonly reason: string; readonly endings: readonly string[] }>> = {
+  'at once': {
+    reason: 'the proxy reads as one what was written at once, and stores it before it sends any of it',
+    endings: [
+      'chunks',
+      'chunks and a last one with the end',
+      'chunks with their length',
+      'chunks and a last one with the end, with their length',
+      'a head of its own and a body',
+    ],
+  },
+  'bit by bit': {
+    reason: 'the proxy has passed the last chunk on when it reads the end, which alone waits for the store',
+    endings: ['chunks and a last one with the end'],
+  },
+}
+
+/** Cases that the proxy holds in another way. */
+export function unlikeCases(writing: Writing): readonly string[] {
+  return unlike[writing].endings.map((what) => `the end is sent only once it is stored: ${what}`)
+}
+
+/** The reason for which the proxy cannot show the case. */
+export function unlikeOfProxy(writing: Writing, name: string): string | undefined {
+  return unlikeCases(writing).includes(name) ? unlike[writing].reason : undefined
+}
+
+export type OperatorStore = IdempotencyStore & Inspectable
+
+/** The store is opened anew for every case, and closed with it. */
+export function openProxy(
+  writing: Writing,
+  openStore: () => Promise<OperatorStore> = async () => memoryStore(),
+): OpenAdapter {
   return async (setting) => {
     const settings = settingsOf(setting.options)
-    const store: IdempotencyStore & Inspectable = memoryStore()
+    const store = await openStore()
     const handler: AdapterHandler = async (request) => {
       const script = await setting.handler(request)
       return writing === 'at once' ? script : bitByBit(script)
@@ -49,6 +83,7 @@ export function openProxy(writing: Writing): OpenAdapter {
       async close() {
         await upstream.close()
         await proxy.stop(0)
+        await store.close()
       },
     }
   }

@@ -1,10 +1,20 @@
-import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
-import Database from 'libsql'
-import { type Clock, type IdempotencyStore, systemClock } from 'retrysafe'
-import { type OpenedStore, type OpenStore, runStoreCase, storeCases } from 'retrysafe/testkit'
+import type { Bench } from '../check/bench.js'
+import { benchOf } from '../check/benches.js'
+import { lineProgress, noProgress, type Progress, terminalProgress } from '../check/progress.js'
+import { type CheckReport, runCheck } from '../check/run.js'
+import { describeCheck, jsonOfCheck, verdictOf } from '../check/verdict.js'
+import { reasonOf } from '../stores/reason.js'
+import { redact } from '../stores/redact.js'
+import type { StoreUrl } from '../stores/store-url.js'
 import { complain, exitFailure, exitUsage, explain } from './failure.js'
-import { openStore, type StoreUrl, storeUrl } from './store-url.js'
+import { storeHelp } from './store-help.js'
+import { readStoreUrl } from './store-option.js'
+
+interface CheckOptions {
+  readonly json?: boolean
+  readonly verbose?: boolean
+}
 
 /** `retrysafe check STORE_URL`: the promises of the store contract, tried on a real store. */
 export function addCheckCommand(program: Command, finish: (code: number) => void): void {
@@ -12,126 +22,84 @@ export function addCheckCommand(program: Command, finish: (code: number) => void
     .command('check')
     .summary('try every promise of the store contract on a real store')
     .description(
-      'Runs the store cases of retrysafe/testkit in a scratch scope of their own, prints a line for each, and deletes\n' +
-        'what it made. Safe beside a store in use: it touches no other key.',
+      'Runs the store cases of retrysafe/testkit on a store, and looks for settings of its server that weaken what it\n' +
+        'promises. In a database it makes a table of its own and drops it; elsewhere it uses keys of its own and deletes\n' +
+        'them, after Ctrl+C too. Safe beside a store in use: it touches no other key.',
     )
-    .argument('<store-url>', 'memory: or sqlite:PATH; a file is made where there is none')
-    .option('--verbose', 'say why each promise matters')
-    .action(async (text: string, options: { verbose?: boolean }) => {
-      let url: StoreUrl
-      try {
-        url = storeUrl(text, 'The store')
-      } catch (error) {
-        finish(complain([explain(error)], exitUsage))
-        return
-      }
-      finish(await check(url, options.verbose ?? false))
-    })
+    .argument('[store-url]', 'as for --store (or RETRYSAFE_STORE); a SQLite file is made where there is none')
+    .option('--json', 'one JSON document on standard output, and nothing else')
+    .option('--verbose', 'a line for every case, with why it matters')
+    .addHelpText('after', `${storeHelp}${helpAfter}`)
+    .action(async (text: string | undefined, options: CheckOptions) => finish(await runOn(text, options)))
 }
 
-async function check(url: StoreUrl, verbose: boolean): Promise<number> {
-  const scratch = `retrysafe-check-${randomUUID()}/`
+const helpAfter = `
+Examples:
+  retrysafe check sqlite:/var/lib/retrysafe/keys.db
+  RETRYSAFE_STORE=postgres://app:…@db.internal/shop retrysafe check
+  retrysafe check 'redis://cache.internal/0?prefix=shop:' --json
+
+Exit codes: 0 sound, 1 something broke, a setting is unsafe or it was interrupted, 2 wrong usage.
+`
+
+async function runOn(text: string | undefined, options: CheckOptions): Promise<number> {
+  let url: StoreUrl
+  try {
+    url = readStoreUrl(text, { flag: 'The store', memory: true })
+  } catch (error) {
+    return complain([explain(error)], exitUsage)
+  }
+  const stop = new AbortController()
+  const onSignal = (): void => {
+    // A second signal does not wait for anything.
+    if (stop.signal.aborted) process.exit(exitFailure)
+    stop.abort()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  try {
+    return await check(url, options, stop.signal)
+  } finally {
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+  }
+}
+
+async function check(url: StoreUrl, options: CheckOptions, signal: AbortSignal): Promise<number> {
+  const progress = progressOf(options)
   let bench: Bench
   try {
-    const store = await openStore(url)
-    await store.close()
-    bench = url.kind === 'memory' ? memoryBench(url, scratch) : sqliteBench(url, scratch)
+    bench = await benchOf(url)
   } catch (error) {
-    return complain([explain(error)], exitFailure)
+    return complain([`The store ${url.text} cannot be checked: ${redact(reasonOf(error))}`], exitFailure)
   }
+  let report: CheckReport | undefined
+  let problem: string | undefined
   try {
-    return await runAll(bench.open, verbose)
-  } finally {
-    bench.clean()
+    report = await runCheck(bench, progress, signal)
+  } catch (error) {
+    problem = `The store ${url.text} cannot be checked: ${redact(reasonOf(error))}`
   }
-}
-
-async function runAll(open: OpenStore, verbose: boolean): Promise<number> {
-  const counts = { held: 0, skipped: 0, broken: 0 }
-  for (const storeCase of storeCases) {
-    const result = await runStoreCase(storeCase, open)
-    counts[result.status]++
-    const note =
-      result.status === 'skipped'
-        ? ` (${result.reason})`
-        : result.status === 'broken'
-          ? `: ${explain(result.error)}`
-          : ''
-    print(`${result.status.padEnd(8)}${storeCase.name}${note}`)
-    if (verbose || result.status === 'broken') print(`${' '.repeat(8)}otherwise: ${storeCase.why}`)
-  }
-  print(`${counts.held} held, ${counts.skipped} skipped, ${counts.broken} broken`)
-  return counts.broken === 0 ? 0 : exitFailure
-}
-
-interface Bench {
-  readonly open: OpenStore
-  clean(): void
-}
-
-/** Nothing but the process itself: time is moved by its clock. */
-function memoryBench(url: StoreUrl, scratch: string): Bench {
-  const open = async (): Promise<OpenedStore> => {
-    let aheadMs = 0
-    const clock: Clock = { ...systemClock, now: () => systemClock.now() + aheadMs }
-    const store = await openStore(url, { clock })
-    return {
-      store,
-      scratch,
-      age: async (_key, ms) => {
-        aheadMs += ms
-      },
-      again: async () => store,
-      close: () => store.close(),
-    }
-  }
-  return { open, clean: () => {} }
-}
-
-const aged = ['lease_until', 'expires_at', 'created_at', 'updated_at', 'completed_at']
-
-/** The rows of a case are made older through a second connection: a clock set ahead would age everybody's keys. */
-function sqliteBench(url: StoreUrl & { readonly kind: 'sqlite' }, scratch: string): Bench {
-  const database = new Database(url.path, { timeout: 10_000 })
-  const age = database.prepare(
-    `UPDATE retrysafe_records SET ${aged.map((column) => `${column} = ${column} - $ms`).join(', ')} WHERE key = $key`,
+  progress.clear()
+  const left = await bench.clean().then(
+    () => undefined,
+    (error: unknown) => `${bench.scratch} could not be removed: ${redact(reasonOf(error))} Remove it yourself.`,
   )
-  const count = database.prepare('SELECT count(*) AS count FROM retrysafe_records WHERE substr(key, 1, ?) = ?')
-  const remove = database.prepare('DELETE FROM retrysafe_records WHERE substr(key, 1, ?) = ?')
-  let opened = 0
-  const open = async (): Promise<OpenedStore> => {
-    opened++
-    const own = `${scratch}${opened}/`
-    const stores: IdempotencyStore[] = [await openStore(url)]
-    const another = async (): Promise<IdempotencyStore> => {
-      const store = await openStore(url)
-      stores.push(store)
-      return store
-    }
-    return {
-      store: stores[0] as IdempotencyStore,
-      scratch: own,
-      age: async (key, ms) => {
-        age.run({ ms, key })
-      },
-      again: another,
-      stored: async () => Number((count.get(own.length, own) as { count: number }).count),
-      reopen: async () => {
-        for (const store of stores.splice(0)) await store.close()
-        return another()
-      },
-      close: async () => {
-        for (const store of stores.splice(0)) await store.close()
-      },
-    }
-  }
-  return {
-    open,
-    clean: () => {
-      remove.run(scratch.length, scratch)
-      database.close()
-    },
-  }
+  if (report !== undefined) tell(report, url, options)
+  const problems = [problem, left].filter((one) => one !== undefined)
+  if (report === undefined || problems.length > 0) return complain(problems, exitFailure)
+  return verdictOf(report) === 'sound' ? 0 : exitFailure
+}
+
+function progressOf({ json, verbose }: CheckOptions): Progress {
+  if (json) return noProgress
+  if (process.stdout.isTTY && !verbose) return terminalProgress(process.stdout)
+  return lineProgress(print, verbose ?? false)
+}
+
+function tell(report: CheckReport, url: StoreUrl, options: CheckOptions): void {
+  if (options.json) print(JSON.stringify(jsonOfCheck(report, { store: url.text }), undefined, 2))
+  else for (const line of describeCheck(report, { store: url.text })) print(line)
 }
 
 function print(line: string): void {

@@ -6,6 +6,8 @@ import type { Command } from 'commander'
 import { paymentsApi } from '../demo/payments.js'
 import { welcome } from '../demo/welcome.js'
 import { type ProxyOptions, type RunningProxy, startProxy } from '../proxy/start.js'
+import { openStore } from '../stores/open-store.js'
+import type { StoreUrl } from '../stores/store-url.js'
 import { createLog } from '../telemetry/log.js'
 import { addFlags, givenBy } from './command.js'
 import { complain, exitFailure, exitUsage, explain } from './failure.js'
@@ -13,7 +15,6 @@ import { type Flags, readSettings } from './flags.js'
 import { untilStopped } from './proxy-command.js'
 import { proxyFlags } from './proxy-flags.js'
 import { conflicts, type ProxySettings } from './proxy-settings.js'
-import { openStore, type StoreUrl } from './store-url.js'
 
 const demoStore = {
   kind: 'sqlite',
@@ -73,7 +74,7 @@ async function serve(
   isBundled: boolean,
 ): Promise<number> {
   const log = createLog(options.log)
-  const store = await openStore(options.store)
+  const store = await openStore(options.store, { ready: true })
   try {
     const proxy: RunningProxy = await startProxy(options, { store, log })
     const facts = {

@@ -1,4 +1,5 @@
 import { isRetrysafeError } from 'retrysafe'
+import { redact } from '../stores/redact.js'
 
 /** Wrong usage; nothing was done. */
 export const exitUsage = 2
@@ -11,8 +12,12 @@ export function complain(problems: readonly string[], code: number): number {
   return code
 }
 
-/** What went wrong, in one line that says what to do where that is known. */
+/** What went wrong, in one line that says what to do where that is known, and never a password. */
 export function explain(error: unknown): string {
+  return redact(explainWhole(error))
+}
+
+function explainWhole(error: unknown): string {
   if (isRetrysafeError(error)) return error.message
   const { code, port, syscall, message } = error as {
     code?: string

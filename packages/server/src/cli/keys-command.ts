@@ -9,9 +9,12 @@ import {
   RetrysafeError,
   systemClock,
 } from 'retrysafe'
+import { openStore } from '../stores/open-store.js'
+import type { StoreUrl } from '../stores/store-url.js'
 import { complain, exitFailure, exitUsage, explain } from './failure.js'
 import { variableOf } from './flags.js'
-import { openStore, type StoreUrl, storeUrl } from './store-url.js'
+import { storeHelp } from './store-help.js'
+import { readStoreUrl } from './store-option.js'
 import { oneOf, wholeNumber } from './values.js'
 
 type OperatorStore = IdempotencyStore & Inspectable
@@ -30,7 +33,7 @@ export function addKeysCommand(program: Command, finish: Finish): void {
       'For operators. KEY is the key as the store knows it and list prints it: space/scope/key, such as\n' +
         'proxy/cred:…/charge-42. Responses are never printed, except by get --show-response.',
     )
-    .addHelpText('after', helpAfter)
+    .addHelpText('after', `${storeHelp}${helpAfter}`)
   addListCommand(keys, finish)
   addGetCommand(keys, finish)
   addFreeCommand(keys, finish)
@@ -132,34 +135,11 @@ async function finishWith(
   act: (store: OperatorStore) => Promise<number>,
 ): Promise<void> {
   try {
-    finish(await withStore(readStoreUrl(options.store), act))
+    finish(await withStore(readStoreUrl(options.store, { flag: '--store' }), act))
   } catch (error) {
     const usage = error instanceof RetrysafeError && error.code === 'invalid_option'
     finish(complain([explain(error)], usage ? exitUsage : exitFailure))
   }
-}
-
-/** From the flag, else from the environment. */
-export function readStoreUrl(given: string | undefined): StoreUrl {
-  const variable = variableOf('store')
-  const fromEnvironment = process.env[variable]?.trim() ?? ''
-  const url =
-    given !== undefined
-      ? storeUrl(given, '--store')
-      : fromEnvironment === ''
-        ? undefined
-        : storeUrl(fromEnvironment, variable)
-  if (url === undefined)
-    throw new RetrysafeError(
-      'invalid_option',
-      `--store is missing: give it, or set ${variable}, such as sqlite:retrysafe.db.`,
-    )
-  if (url.kind === 'memory')
-    throw new RetrysafeError(
-      'invalid_option',
-      'A memory: store lives in its own process, where no other can look into it.',
-    )
-  return url
 }
 
 async function withStore(url: StoreUrl, act: (store: OperatorStore) => Promise<number>): Promise<number> {

@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { redact } from '../stores/redact.js'
 import { addCheckCommand } from './check-command.js'
 import { addDemoCommand } from './demo-command.js'
 import { complain, exitFailure, exitUsage, explain } from './failure.js'
 import { addKeysCommand } from './keys-command.js'
+import { addMigrateCommand } from './migrate-command.js'
 import { addProxyCommand } from './proxy-command.js'
 
 /** Runs the command line and gives the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
+  hideArguments(argv)
   let code = 0
   const program = new Command('retrysafe')
     .description(
@@ -25,6 +28,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   addProxyCommand(program, finish)
   addKeysCommand(program, finish)
+  addMigrateCommand(program, finish)
   addCheckCommand(program, finish)
   addDemoCommand(program, finish)
   try {
@@ -34,6 +38,12 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitUsage
     return complain([explain(error)], exitFailure)
   }
+}
+
+/** Every user of the machine can read the command line of a process: no password stays in it once it was read. */
+function hideArguments(argv: readonly string[]): void {
+  const shown = argv.map(redact)
+  if (shown.some((text, index) => text !== argv[index])) process.title = ['retrysafe', ...shown].join(' ')
 }
 
 function version(): string {

@@ -1,12 +1,14 @@
 import type { Command } from 'commander'
+import { systemClock } from 'retrysafe'
 import { type RunningProxy, startProxy } from '../proxy/start.js'
-import { createLog, type Log } from '../telemetry/log.js'
+import { openStore } from '../stores/open-store.js'
+import { createLog, describeError, type Log } from '../telemetry/log.js'
 import { addFlags, describeVariables, givenBy } from './command.js'
 import { complain, exitFailure, exitUsage, explain } from './failure.js'
 import { readSettings } from './flags.js'
 import { proxyFlags } from './proxy-flags.js'
 import { conflicts, type ProxySettings } from './proxy-settings.js'
-import { openStore } from './store-url.js'
+import { storeHelp } from './store-help.js'
 
 /** `retrysafe proxy`. `finish` is told the exit code. */
 export function addProxyCommand(program: Command, finish: (code: number) => void): void {
@@ -28,7 +30,7 @@ Examples:
   retrysafe proxy --upstream http://localhost:3000
   retrysafe proxy --upstream http://localhost:3000 --store sqlite:/var/lib/retrysafe/keys.db --require-key
   retrysafe proxy --upstream https://payments.internal --rewrite-host --scope-cookie session --wait 10s
-  RETRYSAFE_UPSTREAM=http://localhost:3000 RETRYSAFE_LEASE=10s retrysafe proxy
+  RETRYSAFE_UPSTREAM=http://localhost:3000 RETRYSAFE_STORE=postgres://app:…@db.internal/shop retrysafe proxy
 
 Whose key it is:
   A key belongs to the credentials of its request (Authorization, API keys): another user's equal key is another key.
@@ -41,7 +43,7 @@ What a retry meets:
   after a crash of this proxy, or when your service broke off without an answer: 409 until the lease ends, then
     --after-crash decides: rerun sends the request again; uncertain answers 409 until somebody settles the key
     (retrysafe keys list --status uncertain)
-
+${storeHelp}
 Environment (the flag wins, then the variable, then the default; an empty variable is unset; lists have commas):
 ${describeVariables(proxyFlags)}
 
@@ -60,7 +62,7 @@ async function runProxy(given: Parameters<typeof readSettings>[1]): Promise<numb
     return complain([...problems, 'See retrysafe proxy --help.'], exitUsage)
   const log = createLog(settings.log)
   try {
-    const store = await openStore(settings.store)
+    const store = await openStore(settings.store, { ready: true, onLost: reporterOf(log) })
     try {
       const proxy = await startProxy({ ...settings, upstream }, { store, log })
       announce(log, proxy, { ...settings, upstream })
@@ -70,6 +72,17 @@ async function runProxy(given: Parameters<typeof readSettings>[1]): Promise<numb
     }
   } catch (error) {
     return complain([explain(error)], exitFailure)
+  }
+}
+
+/** Several connections break at once, and each of the tries to connect anew may fail: one line a while is enough. */
+function reporterOf(log: Log): (error: unknown) => void {
+  let quietUntil = 0
+  return (error) => {
+    const now = systemClock.monotonic()
+    if (now < quietUntil) return
+    quietUntil = now + 10_000
+    log.warn('a connection to the store broke and will be made anew', { error: describeError(error) })
   }
 }
 

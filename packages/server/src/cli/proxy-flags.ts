@@ -1,7 +1,7 @@
+import { type StoreUrl, storeUrl } from '../stores/store-url.js'
 import { type Flags, repeated, single, toggle } from './flags.js'
 import { operationFlags } from './operation-flags.js'
 import type { ProxySettings } from './proxy-settings.js'
-import { type StoreUrl, storeUrl } from './store-url.js'
 import {
   cookieName,
   duration,
@@ -102,7 +102,7 @@ const keyFlags = {
       group: keys,
       shown: 'sqlite:retrysafe.db',
       fallback: { kind: 'sqlite', text: 'sqlite:retrysafe.db', path: 'retrysafe.db' } satisfies StoreUrl,
-      help: 'where keys are kept: sqlite:PATH or memory:',
+      help: 'where keys are kept; see below. With a password in it, set RETRYSAFE_STORE instead',
     },
     storeUrl,
   ),

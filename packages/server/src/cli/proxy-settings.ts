@@ -1,5 +1,5 @@
+import type { StoreUrl } from '../stores/store-url.js'
 import type { OperationSettings } from './operation-flags.js'
-import type { StoreUrl } from './store-url.js'
 
 /** What `retrysafe proxy` can be told. */
 export interface ProxySettings extends OperationSettings {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { storeUrl } from './store-url.js'
+import { storeUrl } from '../stores/store-url.js'
 import { duration, headerName, originValue, size, statuses, upstreamUrl, yesOrNo } from './values.js'
 
 test.each([

@@ -10,6 +10,9 @@ import {
   systemClock,
 } from 'retrysafe'
 import { type HttpOptions, idempotent, operationOf } from 'retrysafe/node'
+import { proveReady } from '../stores/open-store.js'
+import { reasonOf } from '../stores/reason.js'
+import { redact } from '../stores/redact.js'
 import { describeError, type Log } from '../telemetry/log.js'
 import { type RequestWatch, watchRequest } from '../telemetry/request-log.js'
 import { adminServer } from './admin.js'
@@ -80,7 +83,7 @@ export async function startProxy(options: ProxyOptions, context: ProxyContext): 
   const idempotency = createIdempotency({ store, ...limits, observe, clock, random })
   const proxy = assemble(options, upstream, idempotency, log, clock)
   const state = { draining: false }
-  const admin = options.adminPort === 'off' ? undefined : adminServer({ notReady: () => notReady(store, state, clock) })
+  const admin = options.adminPort === 'off' ? undefined : adminServer({ notReady: readiness(store, state, clock) })
   try {
     await listen(proxy.http, options.port, options.host)
     if (admin !== undefined) await listen(admin, options.adminPort === 'off' ? 0 : options.adminPort, options.adminHost)
@@ -152,17 +155,28 @@ function adapterOptions(options: ProxyOptions, idempotency: Idempotency): HttpOp
 }
 
 /** Probes come often and from several sides: the store is asked once for all that come together. */
-async function notReady(
+function readiness(
   store: IdempotencyStore,
   state: { readonly draining: boolean },
   clock: Clock,
-): Promise<string | undefined> {
-  if (state.draining) return 'draining'
+): () => Promise<string | undefined> {
+  let asking: Promise<string | undefined> | undefined
+  return async () => {
+    if (state.draining) return 'draining'
+    asking ??= whyNotReady(store, clock).finally(() => {
+      asking = undefined
+    })
+    const reason = await asking
+    return state.draining ? 'draining' : reason
+  }
+}
+
+async function whyNotReady(store: IdempotencyStore, clock: Clock): Promise<string | undefined> {
   const patience = new AbortController()
   const late = clock.sleep(readyTimeoutMs, patience.signal, true).then(() => 'the store does not answer')
-  const asked = store.get('retrysafe-ready').then(
+  const asked = proveReady(store).then(
     () => undefined,
-    () => 'the store gives an error',
+    (error: unknown) => `the store is not ready: ${redact(reasonOf(error))}`,
   )
   const reason = await Promise.race([asked, late])
   patience.abort()

@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { redact } from '../stores/redact.js'
 import type { RequestLine } from './request-log.js'
 
 /** What the server says. JSON for machines, lines for people; both to standard output. */
@@ -46,10 +47,14 @@ function describeAbout(about: Readonly<Record<string, unknown>>): string {
   return parts.length === 0 ? '' : ` (${parts.join(', ')})`
 }
 
-/** What of an error may be written down: its code and message, never the objects that it carries. */
+/** What of an error may be written down: its code and message without passwords, never the objects that it carries. */
 export function describeError(error: unknown): string {
+  return redact(describeWhole(error))
+}
+
+function describeWhole(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const code = (error as { code?: unknown }).code
-  const cause = error.cause instanceof Error ? `: ${describeError(error.cause)}` : ''
+  const cause = error.cause instanceof Error ? `: ${describeWhole(error.cause)}` : ''
   return `${typeof code === 'string' ? `${code}: ` : ''}${error.message}${cause}`
 }

@@ -1,0 +1,161 @@
+/* Who waits for a key is told by pub/sub. The channel is named like the key, so that in a Cluster both are on one node. */
+import { badOption, isOver, type Rec } from '../contract/index.js'
+import { createWakes } from './_memory-wakes.js'
+import { toText } from './_redis-replies.js'
+
+/** The part of a second connection of `ioredis` or `iovalkey` that the store calls. It is in subscriber mode then. */
+export interface IoredisSubscriber {
+  subscribe(channel: string): Promise<unknown>
+  unsubscribe(channel: string): Promise<unknown>
+  on(event: 'message', listener: (channel: string, message: string) => void): unknown
+  off(event: 'message', listener: (channel: string, message: string) => void): unknown
+}
+
+/** The part of a second client of `redis` (node-redis) that the store calls. */
+export interface NodeRedisSubscriber {
+  subscribe(channel: string, listener: (message: string, channel: string) => unknown): Promise<unknown>
+  unsubscribe(channel: string, listener: (message: string, channel: string) => unknown): Promise<unknown>
+}
+
+export type RedisSubscriber = IoredisSubscriber | NodeRedisSubscriber
+
+/** A connection that listens, whichever client it is of. */
+interface Ear {
+  /** Resolves once what is sent from now on is heard. */
+  open(channel: string): Promise<unknown>
+  close(channel: string): Promise<unknown>
+  end(): void
+}
+
+export interface Wakes {
+  wake(key: string, signal: AbortSignal): Promise<void>
+  /** Ends all waits. */
+  close(): void
+}
+
+interface Options {
+  readonly subscriber: unknown
+  readonly clustered: boolean
+  channelOf(key: string): string
+  read(key: string): Promise<{ readonly record: Rec | undefined; readonly now: number }>
+}
+
+/** @throws `invalid_option` for what is no client. */
+export function createRedisWakes({ subscriber, clustered, channelOf, read }: Options): Wakes {
+  const wakes = createWakes()
+  const ear = toEar(subscriber, clustered, wakes.wake)
+  /** How many wait for a channel. */
+  const waiting = new Map<string, number>()
+  /** The last thing that was asked of the ear about a channel: the next comes after it. */
+  const asked = new Map<string, Promise<unknown>>()
+
+  function ask(channel: string, act: () => Promise<unknown>): Promise<unknown> {
+    const next = (asked.get(channel) ?? Promise.resolve()).then(act, act)
+    asked.set(channel, next)
+    const forget = (): void => {
+      if (asked.get(channel) === next) asked.delete(channel)
+    }
+    next.then(forget, forget)
+    return next
+  }
+
+  async function listen(key: string, channel: string, over: AbortController): Promise<void> {
+    // Another waiter's subscription that is on its way is waited for as well.
+    await (waiting.get(channel) === 1 ? ask(channel, () => ear.open(channel)) : asked.get(channel))
+    if (over.signal.aborted) return
+    // What changed before anything could be heard is seen.
+    const { record, now } = await read(key)
+    if (record === undefined || !isHeld(record, now)) over.abort()
+  }
+
+  return {
+    async wake(key, signal) {
+      if (signal.aborted) return
+      const channel = channelOf(key)
+      const over = new AbortController()
+      const end = (): void => over.abort()
+      signal.addEventListener('abort', end, { once: true })
+      waiting.set(channel, (waiting.get(channel) ?? 0) + 1)
+      const woken = wakes.wait(channel, over.signal)
+      try {
+        await Promise.race([woken, listen(key, channel, over).then(() => woken)])
+      } finally {
+        signal.removeEventListener('abort', end)
+        over.abort()
+        const left = (waiting.get(channel) ?? 1) - 1
+        if (left > 0) waiting.set(channel, left)
+        else {
+          waiting.delete(channel)
+          ask(channel, async () => waiting.has(channel) || ear.close(channel)).catch(() => undefined)
+        }
+      }
+    },
+    close() {
+      ear.end()
+      wakes.wakeAll()
+    },
+  }
+}
+
+/** Somebody is at work on it, and there is something to wait for. */
+function isHeld(record: Rec, now: number): boolean {
+  return record.status === 'in_progress' && !isOver(record, now) && record.leaseUntil !== undefined
+}
+
+interface Ioredis {
+  subscribe(channel: string): Promise<unknown>
+  unsubscribe(channel: string): Promise<unknown>
+  ssubscribe(channel: string): Promise<unknown>
+  sunsubscribe(channel: string): Promise<unknown>
+  on(event: string, listener: (channel: unknown) => void): unknown
+  off(event: string, listener: (channel: unknown) => void): unknown
+}
+
+type Listener = (message: unknown, channel: unknown) => void
+
+interface NodeRedis {
+  subscribe(channel: string, listener: Listener): Promise<unknown>
+  unsubscribe(channel: string, listener: Listener): Promise<unknown>
+  sSubscribe(channel: string, listener: Listener): Promise<unknown>
+  sUnsubscribe(channel: string, listener: Listener): Promise<unknown>
+}
+
+function toEar(subscriber: unknown, sharded: boolean, heard: (channel: string) => void): Ear {
+  if (has(subscriber, 'pSubscribe')) return nodeRedisEar(subscriber as unknown as NodeRedis, sharded, heard)
+  if (has(subscriber, 'subscribe') && has(subscriber, 'on'))
+    return ioredisEar(subscriber as unknown as Ioredis, sharded, heard)
+  throw badOption('subscriber', subscriber, 'a second client of ioredis, iovalkey or redis (node-redis)')
+}
+
+function ioredisEar(client: Ioredis, sharded: boolean, heard: (channel: string) => void): Ear {
+  const event = sharded ? 'smessage' : 'message'
+  const listener = (channel: unknown): void => heard(toText(channel))
+  let listening = false
+  return {
+    open(channel) {
+      if (!listening) client.on(event, listener)
+      listening = true
+      return sharded ? client.ssubscribe(channel) : client.subscribe(channel)
+    },
+    close: (channel) => (sharded ? client.sunsubscribe(channel) : client.unsubscribe(channel)),
+    end: () => void client.off(event, listener),
+  }
+}
+
+function nodeRedisEar(client: NodeRedis, sharded: boolean, heard: (channel: string) => void): Ear {
+  let ended = false
+  const listener: Listener = (_message, channel) => {
+    if (!ended) heard(toText(channel))
+  }
+  return {
+    open: (channel) => (sharded ? client.sSubscribe(channel, listener) : client.subscribe(channel, listener)),
+    close: (channel) => (sharded ? client.sUnsubscribe(channel, listener) : client.unsubscribe(channel, listener)),
+    end: () => {
+      ended = true
+    },
+  }
+}
+
+function has(value: unknown, method: string): boolean {
+  return typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[method] === 'function'
+}

@@ -1,0 +1,70 @@
+import { systemClock } from 'retrysafe'
+import { type CaseResult, runStoreCase, type StoreCase, storeCases } from 'retrysafe/testkit'
+import { reasonOf } from '../stores/reason.js'
+import { redact } from '../stores/redact.js'
+import type { Bench, Facts } from './bench.js'
+
+/** How a case ended, in words that may be printed. */
+export interface CaseReport {
+  readonly name: string
+  readonly status: CaseResult['status']
+  readonly why: string
+  /** Why it was skipped, or what was seen instead. */
+  readonly note?: string
+}
+
+export interface CheckReport {
+  readonly facts: Facts
+  readonly cases: readonly CaseReport[]
+  /** Cases there were. */
+  readonly total: number
+  readonly interrupted: boolean
+}
+
+export interface CheckWatch {
+  /** A case begins. */
+  began(number: number, total: number, storeCase: StoreCase): void
+  ended(report: CaseReport): void
+}
+
+/** How long an interrupted case may take to end by itself before its place is removed under it. */
+const patienceMs = 5000
+
+/** Runs every case, one after the other, until the signal aborts. Nothing of the bench is removed here. */
+export async function runCheck(bench: Bench, watch: CheckWatch, signal: AbortSignal): Promise<CheckReport> {
+  const facts = await bench.facts()
+  const givenUp = whenGivenUp(signal)
+  const cases: CaseReport[] = []
+  for (const [index, storeCase] of storeCases.entries()) {
+    if (signal.aborted) break
+    watch.began(index + 1, storeCases.length, storeCase)
+    const result = await Promise.race([runStoreCase(storeCase, bench.open), givenUp])
+    if (result === undefined) break
+    const report = reportOf(storeCase, result)
+    cases.push(report)
+    watch.ended(report)
+  }
+  return { facts, cases, total: storeCases.length, interrupted: signal.aborted }
+}
+
+async function whenGivenUp(signal: AbortSignal): Promise<undefined> {
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+  await systemClock.sleep(patienceMs, undefined, true)
+}
+
+/** The largest values have 64 MiB and more. */
+const untried = 'values as large as the store takes are not tried beside a store in use'
+
+function reportOf({ name, why, needs }: StoreCase, result: CaseResult): CaseReport {
+  switch (result.status) {
+    case 'held':
+      return { name, why, status: 'held' }
+    case 'skipped':
+      return { name, why, status: 'skipped', note: needs === 'limited' ? untried : result.reason }
+    case 'broken':
+      return { name, why, status: 'broken', note: redact(reasonOf(result.error)) }
+  }
+}

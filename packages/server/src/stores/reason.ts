@@ -1,0 +1,38 @@
+/** What is meant by the codes of a machine's network. */
+const meanings: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens at its address',
+  ECONNRESET: 'the connection was reset',
+  EHOSTUNREACH: 'its machine cannot be reached',
+  ENETUNREACH: 'its network cannot be reached',
+  ENOTFOUND: 'there is no such host',
+  EAI_AGAIN: 'the name of its host cannot be looked up now',
+  ETIMEDOUT: 'it does not answer',
+}
+
+/**
+ * The reason in one line. What the network says is looked for among the causes, since clients wrap it in words of theirs,
+ * or in none at all. Redact it before it is shown.
+ */
+export function reasonOf(error: unknown): string {
+  const code = networkCode(error)
+  if (code !== undefined) return `${meanings[code]} (${code}).`
+  if (isUnconnected(error)) return 'there is no connection to it now; one is being made.'
+  const message = error instanceof Error ? error.message : String(error)
+  return message.split('\n')[0] || 'no reason was given.'
+}
+
+/** How ioredis says that it was given a command while it connects anew. */
+function isUnconnected(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("Stream isn't writeable")
+}
+
+const maxCauses = 5
+
+function networkCode(error: unknown): string | undefined {
+  for (let at = error, depth = 0; typeof at === 'object' && at !== null && depth < maxCauses; depth++) {
+    const { code, cause } = at as { code?: unknown; cause?: unknown }
+    if (typeof code === 'string' && Object.hasOwn(meanings, code)) return code
+    at = cause
+  }
+  return undefined
+}

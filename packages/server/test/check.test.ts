@@ -1,0 +1,146 @@
+/* `retrysafe check` on every engine, as an operator or a pipeline runs it. */
+import pg from 'pg'
+import { expect, test } from 'vitest'
+import { missing, startMariadb, startPostgres, startRedis } from '../../../tools/engines/src/index.js'
+import { afterwards, retrysafe, until } from './bench.js'
+import { anyAws, type Engine, placeOn } from './store-places.js'
+
+const engines: readonly Engine[] = ['postgres', 'mysql', 'redis', 'redis-cluster', 'redis-sentinel', 'dynamodb']
+
+interface Report {
+  readonly verdict: string
+  readonly store: string
+  readonly server: string
+  readonly remarks: readonly { readonly level: string; readonly setting: string }[]
+  readonly counts: { readonly held: number; readonly skipped: number; readonly broken: number; readonly total: number }
+  readonly cases: readonly { readonly name: string; readonly status: string; readonly note?: string }[]
+}
+
+const servers: Readonly<Record<Engine, RegExp>> = {
+  postgres: /^PostgreSQL \d/,
+  mysql: /^(MariaDB|MySQL) \d/,
+  redis: /^(Redis|Valkey) \d/,
+  'redis-cluster': /^(Redis|Valkey) \d/,
+  'redis-sentinel': /^(Redis|Valkey) \d/,
+  dynamodb: /^DynamoDB /,
+}
+
+test.for(engines)(
+  'every promise that can be tried on %s holds, and nothing is left behind',
+  { timeout: 300_000 },
+  async (engine, context) => {
+    const place = await placeOn(engine, context)
+    if (engine === 'dynamodb') await retrysafe(['migrate', place.url], { env: anyAws }).exited
+    const before = await place.look()
+    const program = retrysafe(['check', '--json'], { env: { ...anyAws, RETRYSAFE_STORE: place.url } })
+    const { code } = await program.exited
+    const report = JSON.parse(program.out()) as Report
+    expect(report.cases.filter(({ status }) => status === 'broken')).toEqual([])
+    expect(report.counts.held).toBeGreaterThan(250)
+    expect(report.counts.held + report.counts.skipped).toBe(report.counts.total)
+    expect(report.server).toMatch(servers[engine])
+    expect(report.store).not.toContain('@postgres')
+    // The shared engines are fast because a crash of theirs may lose everything, which a check has to say.
+    const unsafe = report.remarks.some(({ level }) => level === 'unsafe')
+    expect([report.verdict, code]).toEqual(unsafe ? ['unsafe', 1] : ['sound', 0])
+    expect(await place.look()).toEqual(before)
+  },
+)
+
+test.for<
+  [
+    engine: 'postgres' | 'mysql' | 'redis',
+    start: (settings: Record<string, string>) => Promise<Engineless>,
+    settings: Record<string, string>,
+    said: string[],
+  ]
+>([
+  [
+    'postgres',
+    (settings) => startPostgres({ settings }),
+    { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' },
+    ['fsync=off', 'full_page_writes=off', 'synchronous_commit=off'],
+  ],
+  [
+    'redis',
+    (settings) => startRedis({ settings }),
+    { appendonly: 'no', 'maxmemory-policy': 'allkeys-lru', maxmemory: '100mb' },
+    ['appendonly=no', 'maxmemory-policy=allkeys-lru'],
+  ],
+  [
+    'mysql',
+    (settings) => startMariadb({ settings }),
+    { 'innodb-flush-log-at-trx-commit': '2' },
+    ['innodb_flush_log_at_trx_commit=2'],
+  ],
+])(
+  'a %s that is set to lose what it acknowledged is unsafe, and its settings are named',
+  { timeout: 300_000 },
+  async ([engine, start, settings, said], context) => {
+    const reason = await missing(engine)
+    if (reason !== undefined) return context.skip(reason)
+    const server = await start(settings)
+    afterwards(() => server.stop())
+    const program = retrysafe(['check', server.url, '--json'])
+    const { code } = await program.exited
+    const report = JSON.parse(program.out()) as Report
+    expect(report.verdict).toBe('unsafe')
+    expect(code).toBe(1)
+    const unsafe = report.remarks.filter(({ level }) => level === 'unsafe').map(({ setting }) => setting)
+    for (const setting of said) expect(unsafe.join()).toContain(setting)
+  },
+)
+
+interface Engineless {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+test('a person reads what held, what was skipped and why, and a verdict at the end', async () => {
+  const program = retrysafe(['check', 'memory:'])
+  expect((await program.exited).code).toBe(0)
+  const said = program.out()
+  expect(said).toMatch(/^held {4}\w/)
+  expect(said).toContain('Skipped:')
+  expect(said).toContain('weaker: memory: every key is gone')
+  expect(said).toMatch(/\n\d+ held, \d+ skipped, 0 broken, of \d+\nSound: [^\n]+\n$/)
+})
+
+test.for<Engine>(['postgres', 'redis'])(
+  'a check of %s that is interrupted removes what it made',
+  { timeout: 120_000 },
+  async (engine, context) => {
+    const place = await placeOn(engine, context)
+    const before = await place.look()
+    const program = retrysafe(['check', place.url])
+    await until(() => program.out().split('\n').length > 20)
+    if (engine === 'postgres') expect(await place.look()).toHaveLength(before.length + 2)
+    program.child.kill('SIGINT')
+    expect((await program.exited).code).toBe(1)
+    expect(program.out()).toContain('Interrupted: the rest was not tried.')
+    expect(await place.look()).toEqual(before)
+  },
+)
+
+test('who may make no table is told so, in one line', async (context) => {
+  const place = await placeOn('postgres', context)
+  const url = new URL(place.url)
+  const client = new pg.Client({
+    connectionString: `${url.origin.replace('null', 'postgres:')}//${url.username}@${url.host}${url.pathname}`,
+  })
+  await client.connect()
+  const role = `r_${crypto.randomUUID().slice(0, 8)}`
+  afterwards(async () => {
+    await client.query(`DROP OWNED BY "${role}"`)
+    await client.query(`DROP ROLE "${role}"`)
+    await client.end()
+  })
+  await client.query(`CREATE ROLE "${role}" LOGIN`)
+  url.username = role
+  const program = retrysafe(['check', String(url)])
+  expect((await program.exited).code).toBe(1)
+  expect(program.out()).toBe('')
+  expect(program.err()).toMatch(
+    /^retrysafe: The store postgres:[^\n]* cannot be checked: [^\n]*permission denied[^\n]*\n$/,
+  )
+})
