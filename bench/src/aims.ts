@@ -22,7 +22,10 @@ export interface Judged {
 
 const rawPool = 'raw prepared statements, pool of 16'
 const peers = ['@node-idempotency/core', '@aws-lambda-powertools/idempotency']
-const onRedis = ['ioredis', 'node-redis'].map((client) => ({ client, subject: `redisStore, ${client}` }))
+const onRedis = ['ioredis', 'node-redis', 'node-redis 4'].map((client) => ({
+  client,
+  subject: `redisStore, ${client}`,
+}))
 
 const aims: readonly Aim[] = [
   { suite: `postgres: ${claiming}`, subject: 'postgresStore', baseline: rawPool, callers: 64, atLeast: 4 },

@@ -1,9 +1,10 @@
+import { createRequire } from 'node:module'
 import { Idempotency as PeerIdempotency } from '@node-idempotency/core'
 import { RedisStorageAdapter } from '@node-idempotency/storage-adapter-redis'
 import { startRedis, stopEngines } from '@retrysafe/engines'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
-import { redisStore } from 'retrysafe/redis'
+import { type RedisStore, redisStore } from 'retrysafe/redis'
 import { core, coreSubjects } from './core-peer.js'
 import { type Engine, versionOf } from './machine.js'
 import { measure, paceOf, type Row, type Subject, subject } from './measure.js'
@@ -24,10 +25,10 @@ import {
   seed,
 } from './store-subjects.js'
 
-const rawIoredis = 'raw commands, ioredis'
-const rawNodeRedis = 'raw commands, node-redis'
-const storeIoredis = 'redisStore, ioredis'
-const storeNodeRedis = 'redisStore, node-redis'
+const rawOn = (client: string): string => `raw commands, ${client}`
+const nodeRedis = 'node-redis'
+/** What the adapter of a peer brings along: an earlier version, which is faster at writing. */
+const nodeRedis4 = 'node-redis 4'
 
 /** The bare commands of a client. */
 interface Commands {
@@ -90,66 +91,109 @@ async function sayWhatIsMissing(): Promise<void> {
   console.log(`Not compared: ${name}: ${why}.`)
 }
 
-/** `redisStore` on both clients, beside the bare commands with the same bytes and beside the peers. */
+/** A client with what is measured on it. */
+interface OnClient {
+  readonly name: string
+  readonly store: RedisStore
+  readonly commands: Commands
+  close(): Promise<void>
+}
+
+function onIoredis(url: string): OnClient & { readonly client: Redis } {
+  const [ofRaw, ofStore] = [0, 1].map(() => new Redis(url, { enableAutoPipelining: true }))
+  if (ofRaw === undefined || ofStore === undefined) throw new Error('two were made')
+  return {
+    name: 'ioredis',
+    client: ofStore,
+    store: redisStore({ client: ofStore, prefix: 'ioredis:' }),
+    commands: {
+      setNew: (key, value, ttlMs) => ofRaw.set(key, value, 'PX', ttlMs, 'NX'),
+      set: (key, value, ttlMs) => ofRaw.set(key, value, 'PX', ttlMs),
+      get: (key) => ofRaw.get(key),
+    },
+    close: async () => {
+      for (const client of [ofRaw, ofStore]) await client.quit()
+    },
+  }
+}
+
+/** This client pipelines what is asked within one turn of the event loop by itself. */
+async function onNodeRedis(name: string, create: typeof createClient, url: string): Promise<OnClient> {
+  const [ofRaw, ofStore] = [create({ url }), create({ url })]
+  for (const client of [ofRaw, ofStore]) await client.connect()
+  return {
+    name,
+    store: redisStore({ client: ofStore, prefix: `${name}:` }),
+    commands: {
+      setNew: (key, value, ttlMs) => ofRaw.set(key, value, { PX: ttlMs, NX: true }),
+      set: (key, value, ttlMs) => ofRaw.set(key, value, { PX: ttlMs }),
+      get: (key) => ofRaw.get(key),
+    },
+    close: async () => {
+      for (const client of [ofRaw, ofStore]) await client.quit()
+    },
+  }
+}
+
+/** The client that the adapter of `@node-idempotency/core` uses, where that is another one than ours. */
+function adaptersClient(): { readonly create: typeof createClient; readonly version: string } | undefined {
+  const require = createRequire(createRequire(import.meta.url).resolve('@node-idempotency/storage-adapter-redis'))
+  const { version } = require('redis/package.json') as { version: string }
+  const { createClient: create } = require('redis') as { createClient: typeof createClient }
+  return create === createClient || !version.startsWith('4.') ? undefined : { create, version }
+}
+
+/** `redisStore` on each client, beside the bare commands with the same bytes and beside the peers. */
 export async function redis(print: (row: Row) => void, { quick }: RunOptions, engines: Engine[]): Promise<Row[]> {
   // A log on disk, written each second as is usual, and never rewritten in the middle of a run.
   const settings = { appendfsync: 'everysec', 'auto-aof-rewrite-percentage': '0' }
-  const server = await startRedis({ settings })
-  const admin = new Redis(server.url)
-  const ioredis = (): Redis => new Redis(server.url, { enableAutoPipelining: true })
-  const ofRaw = ioredis()
-  const ofStore = ioredis()
-  // This client pipelines what is asked within one turn of the event loop by itself.
-  const nodeRedis = await Promise.all(Array.from({ length: 3 }, () => createClient({ url: server.url }).connect()))
-  const [nodeOfRaw, nodeOfStore, nodeOfPeer] = nodeRedis
-  if (nodeOfRaw === undefined || nodeOfStore === undefined || nodeOfPeer === undefined) throw new Error('three made')
-  const adapter = new RedisStorageAdapter({ url: server.url })
-  await adapter.connect()
-  const peer = new PeerIdempotency(adapter)
+  const { url } = await startRedis({ settings })
+  const admin = new Redis(url)
   const info = await admin.info('server')
   engines.push({ name: 'Redis', version: /redis_version:(\S+)/.exec(info)?.[1] ?? '' })
   engines.push(...['ioredis', 'redis', core, powertools].map(versionOf))
-  const heads = await headsOf(ofStore)
+  const ioredis = onIoredis(url)
+  const earlier = adaptersClient()
+  if (earlier !== undefined) engines.push({ name: 'redis', version: earlier.version })
+  const clients = [
+    ioredis,
+    await onNodeRedis(nodeRedis, createClient, url),
+    ...(earlier === undefined ? [] : [await onNodeRedis(nodeRedis4, earlier.create, url)]),
+  ]
+  const heads = await headsOf(ioredis.client)
 
-  const first = redisStore({ client: ofStore, prefix: 'ioredis:' })
-  const second = redisStore({ client: nodeOfStore, prefix: 'node-redis:' })
-  const byIoredis: Commands = {
-    setNew: (key, value, ttlMs) => ofRaw.set(key, value, 'PX', ttlMs, 'NX'),
-    set: (key, value, ttlMs) => ofRaw.set(key, value, 'PX', ttlMs),
-    get: (key) => ofRaw.get(key),
-  }
-  const byNodeRedis: Commands = {
-    setNew: (key, value, ttlMs) => nodeOfRaw.set(key, value, { PX: ttlMs, NX: true }),
-    set: (key, value, ttlMs) => nodeOfRaw.set(key, value, { PX: ttlMs }),
-    get: (key) => nodeOfRaw.get(key),
-  }
-  const peerOnPowertools = powertoolsOnRedis(nodeOfPeer, [rawNodeRedis])
+  const adapter = new RedisStorageAdapter({ url })
+  await adapter.connect()
+  const peer = new PeerIdempotency(adapter)
+  const ofPowertools = await createClient({ url }).connect()
+  const peerOnPowertools = powertoolsOnRedis(ofPowertools, [rawOn(nodeRedis)])
+  await sayWhatIsMissing()
+
   const reset = async (): Promise<void> => {
     await admin.flushall()
     await makeReplayKeys((key) =>
-      ofRaw.set(`raw:${key}`, heads.completed + JSON.stringify(chargeOf(key)), 'PX', retentionMs),
+      ioredis.commands.set(`raw:${key}`, heads.completed + JSON.stringify(chargeOf(key)), retentionMs),
     )
-    for (const store of [first, second]) await seed(store)
+    for (const { store } of clients) await seed(store)
     await coreSubjects(peer, [])
     await peerOnPowertools.seed()
   }
-  await sayWhatIsMissing()
-  const peers = [core, powertools]
+  const against = (name: string): string[] => [rawOn(name), core, powertools]
   const subjects = [
-    ...rawSubjects(rawIoredis, byIoredis, heads),
-    ...rawSubjects(rawNodeRedis, byNodeRedis, heads),
-    ...bothOf(storeIoredis, first, { claim: [rawIoredis, ...peers], replay: [rawIoredis, ...peers] }),
-    ...bothOf(storeNodeRedis, second, { claim: [rawNodeRedis, ...peers], replay: [rawNodeRedis, ...peers] }),
-    ...(await coreSubjects(peer, [rawNodeRedis])),
+    ...clients.flatMap(({ name, commands }) => rawSubjects(rawOn(name), commands, heads)),
+    ...clients.flatMap(({ name, store }) =>
+      bothOf(`redisStore, ${name}`, store, { claim: against(name), replay: against(name) }),
+    ),
+    ...(await coreSubjects(peer, [rawOn(earlier === undefined ? nodeRedis : nodeRedis4)])),
     ...peerOnPowertools.subjects,
   ]
   const written = async (): Promise<number> =>
     Number(/aof_current_size:(\d+)/.exec(await admin.info('persistence'))?.[1])
   const rows = await measure({ suite: 'redis', subjects, ...paceOf(quick), written, reset }, print)
-  for (const store of [first, second]) await store.close()
+  for (const { store, close } of clients) await store.close().then(close)
   await adapter.disconnect()
-  for (const client of nodeRedis) client.destroy()
-  for (const client of [admin, ofRaw, ofStore]) client.disconnect()
+  ofPowertools.destroy()
+  admin.disconnect()
   await stopEngines()
   return rows
 }

@@ -17,7 +17,7 @@ async function run(args: readonly string[], env: Record<string, string> = {}): P
   // The SDK of AWS says on every start that it will leave Node 20.
   const err = program
     .err()
-    .replace(/^\(node:\d+\) NodeVersionSupportWarning[\s\S]*?\(Use `node --trace-warnings.*\n/m, '')
+    .replace(/^\(node:\d+\) Warning: NodeVersionSupportWarning[\s\S]*?\(Use `node --trace-warnings.*\n/m, '')
   return { code, out: program.out(), err }
 }
 

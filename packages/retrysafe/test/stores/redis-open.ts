@@ -11,18 +11,11 @@ export interface OpenClient {
   close(): Promise<unknown>
 }
 
-/** Where servers are: one, or some of a Cluster. */
-type Servers = string | readonly string[]
-
 /** A client of the tests, and the servers that it connects to. */
 export interface Client {
   readonly name: string
   readonly engine: 'redis' | 'redis-cluster' | 'redis-sentinel'
   open(): Promise<OpenClient>
-}
-
-interface ClientOptions {
-  readonly url?: string
 }
 
 function hosts(urls: readonly string[]): { host: string; port: number }[] {

@@ -22,7 +22,7 @@ export function redact(text: string): string {
   for (const secret of [...secrets].sort((a, b) => b.length - a.length))
     shown = isWord(secret) ? shown.replaceAll(wordOf(secret), hidden) : shown.replaceAll(secret, hidden)
   return shown
-    .replaceAll(/([a-z][a-z0-9+.-]*:\/\/)[^\s"'`]*@/gi, `$1${hidden}@`)
+    .replaceAll(/([a-z][a-z0-9+.-]*:\/\/)\S*@/gi, `$1${hidden}@`)
     .replaceAll(
       /\b(pass(?:word|wd|phrase)?|pwd)(["']\s*:\s*|\s*=\s*)(?:"[^"]*"|'[^']*'|[^\s&;,"']+)/gi,
       `$1$2${hidden}`,
