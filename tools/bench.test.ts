@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { judge } from '../bench/src/aims.js'
 import type { Report } from '../bench/src/chart.js'
 import { chartSvg } from '../bench/src/chart-svg.js'
-import { measure, type Row, type Subject, subject } from '../bench/src/measure.js'
+import { measure, type Row, type Subject, subject, turningOrder } from '../bench/src/measure.js'
 import { tables } from '../bench/src/tables.js'
 import { brokerVariable } from './engines/src/broker.js'
 
@@ -92,6 +92,18 @@ test('ratios are of the same round: what slows a whole round down changes none',
     { name: 'slow', ratio: 1, median: 100 },
     { name: 'fast', ratio: 3, median: 300 },
   ])
+})
+
+test('every subject has its turn in every round, and not always after the same one', () => {
+  for (const count of [1, 2, 5, 7, 16]) {
+    const orders = Array.from({ length: 9 }, (_, round) => turningOrder(count, round))
+    for (const order of orders) expect([...order].sort((a, b) => a - b)).toEqual([...Array(count).keys()])
+    if (count < 5) continue
+    for (let one = 0; one < count; one++) {
+      const before = new Set(orders.map((order) => order[order.indexOf(one) - 1]))
+      expect(before.size).toBeGreaterThan(3)
+    }
+  }
 })
 
 test('a subject is never compared with what was not measured', async () => {

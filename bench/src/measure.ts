@@ -88,8 +88,8 @@ export async function measure(plan: Plan, print: (row: Row) => void): Promise<Ro
     const samples = new Map<string, Sample[]>(plan.subjects.map((subject) => [idOf(subject), []]))
     for (const subject of plan.subjects) await subject.run(plan.roundMs, callers)
     for (let round = 0; round < plan.rounds; round++)
-      for (let turn = 0; turn < plan.subjects.length; turn++) {
-        const subject = plan.subjects[(turn + round) % plan.subjects.length]
+      for (const index of turningOrder(plan.subjects.length, round)) {
+        const subject = plan.subjects[index]
         if (subject === undefined) continue
         samples.get(idOf(subject))?.push(await sample(plan, subject, callers))
       }
@@ -100,6 +100,20 @@ export async function measure(plan: Plan, print: (row: Row) => void): Promise<Ro
     }
   }
   return rows
+}
+
+/**
+ * Another one begins in each round, and each comes after another one: what a subject leaves to its successor, such as
+ * garbage or a disk that is still busy, is not always left to the same one.
+ */
+export function turningOrder(count: number, round: number): number[] {
+  const steps = Array.from({ length: count }, (_, step) => step).filter((step) => greatestDivisor(step, count) === 1)
+  const step = steps[round % steps.length] ?? 1
+  return Array.from({ length: count }, (_, turn) => (round + turn * step) % count)
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b)
 }
 
 export function idOf({ does, name }: Pick<Subject, 'does' | 'name'>): string {

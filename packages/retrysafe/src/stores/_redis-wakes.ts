@@ -13,8 +13,8 @@ export interface IoredisSubscriber {
 
 /** The part of a second client of `redis` (node-redis) that the store calls. */
 export interface NodeRedisSubscriber {
-  subscribe(channel: string, listener: (message: string, channel: string) => unknown): Promise<unknown>
-  unsubscribe(channel: string, listener: (message: string, channel: string) => unknown): Promise<unknown>
+  subscribe(channel: string, listener: (message: unknown, channel: unknown) => void): Promise<unknown>
+  unsubscribe(channel: string, listener: (message: unknown, channel: unknown) => void): Promise<unknown>
 }
 
 export type RedisSubscriber = IoredisSubscriber | NodeRedisSubscriber

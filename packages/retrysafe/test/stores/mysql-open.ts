@@ -93,7 +93,20 @@ export interface OpenedMysql extends OpenedStore {
   query(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]>
 }
 
-/** Opens the store as the store cases want it. `again` and `reopen` have clients of their own. */
+export async function dropTable(table: string): Promise<void> {
+  const url = await mysqlUrl()
+  if (url === undefined) return
+  const connection = await mysql2.createConnection(parts(url) as PoolOptions)
+  await connection.query(`DROP TABLE IF EXISTS \`${table}\``)
+  await connection.end()
+}
+
+let scratches = 0
+
+/**
+ * Opens the store as the store cases want it, in a table of its own; where one is named, in that, which stays. `again` and
+ * `reopen` have clients of their own.
+ */
 export async function openMysql(
   client: Client,
   storeOptions: Partial<MysqlStoreOptions> = {},
@@ -101,12 +114,14 @@ export async function openMysql(
 ): Promise<OpenedMysql> {
   const url = await mysqlUrl()
   if (url === undefined) throw new Error('There is no MySQL or MariaDB server.')
-  const table = freshTable()
+  const { table = freshTable() } = storeOptions
+  scratches++
+  const scratch = storeOptions.table === undefined ? 'case/' : `case-${scratches}/`
   const side = mysql2.createPool({ ...parts(url), connectionLimit: 1 })
   const opened: { store: MysqlStore; client: OpenClient }[] = []
   const another = async (): Promise<MysqlStore> => {
     const own = await client.open(url, clientOptions)
-    const store = mysqlStore({ client: own.client, table, ...storeOptions })
+    const store = mysqlStore({ ...storeOptions, client: own.client, table })
     opened.push({ store, client: own })
     return store
   }
@@ -120,13 +135,15 @@ export async function openMysql(
       return opened.map((one) => one.client)
     },
     query: async (sql, values) => (await side.query(sql, values))[0] as Record<string, unknown>[],
-    scratch: 'case/',
+    scratch,
     age: async (key, ms) => {
       await side.query(age, [...instants.map(() => ms), Buffer.from(key)])
     },
     again: another,
     stored: async () => {
-      const [rows] = await side.query(`SELECT COUNT(*) AS n FROM \`${table}\``)
+      const [rows] = await side.query(`SELECT COUNT(*) AS n FROM \`${table}\` WHERE \`key\` LIKE ?`, [
+        storeOptions.table === undefined ? '%' : `${scratch}%`,
+      ])
       return Number((rows as { n: number }[])[0]?.n)
     },
     reopen: async () => {
@@ -138,7 +155,7 @@ export async function openMysql(
         await one.store.close()
         await one.client.close()
       }
-      await side.query(`DROP TABLE IF EXISTS \`${table}\``)
+      if (storeOptions.table === undefined) await side.query(`DROP TABLE IF EXISTS \`${table}\``)
       await side.end()
     },
   }

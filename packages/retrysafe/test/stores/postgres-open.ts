@@ -23,7 +23,7 @@ export interface OpenClient {
 export interface OpenOptions {
   readonly connections?: number
   /** Of every transaction, where none is named. */
-  readonly isolation?: string
+  readonly isolation?: 'repeatable read' | 'serializable'
 }
 
 /** A kind of client, on one server. */
@@ -73,11 +73,11 @@ export async function openConnection(url: string): Promise<OpenClient> {
 }
 
 export function openPostgresJs(url: string, { connections = 8, isolation }: OpenOptions = {}): OpenClient {
-  const sql = postgresJs(url, {
-    max: connections,
-    onnotice: () => undefined,
-    ...(isolation === undefined ? {} : { connection: { default_transaction_isolation: isolation } }),
-  })
+  const options = { max: connections, onnotice: () => undefined }
+  const sql =
+    isolation === undefined
+      ? postgresJs(url, options)
+      : postgresJs(url, { ...options, connection: { default_transaction_isolation: isolation } })
   return {
     client: sql,
     query: async (text, values = []) => [...(await sql.unsafe(text, values as string[]))],
@@ -108,10 +108,13 @@ export async function urlOf(version?: number): Promise<string | undefined> {
 }
 
 /** Opens what is at an address that was found not to be missing. */
-async function at<T>(url: Promise<string | undefined>, open: (url: string) => T): Promise<T> {
+async function at(
+  url: Promise<string | undefined>,
+  open: (url: string) => OpenClient | Promise<OpenClient>,
+): Promise<OpenClient> {
   const found = await url
   if (found === undefined) throw new Error('There is no such server here.')
-  return open(found)
+  return await open(found)
 }
 
 const missingVersion = async (version: number): Promise<string | undefined> =>

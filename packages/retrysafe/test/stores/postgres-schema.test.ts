@@ -79,7 +79,7 @@ describe('migrate', () => {
     ])
   })
 
-  for (const isolation of ['repeatable read', 'serializable'])
+  for (const isolation of ['repeatable read', 'serializable'] as const)
     test(`so it is at ${isolation}`, async () => {
       const schema = freshName()
       schemas.push(schema)

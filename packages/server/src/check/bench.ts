@@ -34,6 +34,33 @@ export function scratchName(separator: string): string {
 
 export const instants: readonly string[] = ['lease_until', 'expires_at', 'created_at', 'updated_at', 'completed_at']
 
+/** Clients that are used in turn, so that two handles next to each other never share connections. */
+export interface InTurn<C> {
+  next(): Promise<C>
+  /** All there are, to be ended. */
+  made(): Promise<readonly C[]>
+}
+
+export function inTurn<C>(make: () => Promise<C>): InTurn<C> {
+  const making: Promise<C>[] = []
+  let turn = 0
+  return {
+    next: () => {
+      const at = turn++ % clientsInTurn
+      const client = making[at] ?? make()
+      making[at] = client
+      return client
+    },
+    made: async () => {
+      const settled = await Promise.allSettled(making)
+      return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    },
+  }
+}
+
+/** As many handles as a case has at most beside each other, and so few that a server in use does not feel them. */
+const clientsInTurn = 3
+
 /** What one opening of the store needs of its engine. */
 export interface Opening {
   /** A handle with connections of its own, as another process would have. */

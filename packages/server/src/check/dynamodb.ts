@@ -1,6 +1,5 @@
 import type { AttributeValue, DynamoDB } from '@aws-sdk/client-dynamodb'
 import { dynamodbStore } from 'retrysafe/dynamodb'
-import { owning } from '../stores/connection.js'
 import { dynamodbClient } from '../stores/dynamodb.js'
 import { openStore } from '../stores/open-store.js'
 import type { DynamodbUrl } from '../stores/store-url.js'
@@ -39,11 +38,8 @@ export async function dynamodbBench(url: DynamodbUrl): Promise<Bench> {
       return openedOf({
         scratch: own,
         another: async () => {
-          const client = await dynamodbClient(url)
           // Without `migrate`, for which the role may have no rights: the table is there.
-          const { migrate: _, ...store } = owning(dynamodbStore({ client, table, maxClockSkewMs }), async () =>
-            client.destroy(),
-          )
+          const { migrate: _, ...store } = dynamodbStore({ client: side, table, maxClockSkewMs })
           return {
             ...store,
             begin: (key, options) => {

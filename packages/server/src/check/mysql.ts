@@ -1,14 +1,15 @@
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { mysqlStore } from 'retrysafe/mysql'
-import { owning, statementMs } from '../stores/connection.js'
+import { statementMs } from '../stores/connection.js'
 import { mysqlPool, patient } from '../stores/mysql.js'
 import type { MysqlUrl } from '../stores/store-url.js'
-import { type Bench, type Facts, instants, openedOf, type Remark, scratchName } from './bench.js'
+import { type Bench, type Facts, instants, inTurn, openedOf, type Remark, scratchName } from './bench.js'
 
 /** A table of its own, in the database of the URL. */
 export async function mysqlBench(url: MysqlUrl): Promise<Bench> {
   const table = scratchName('_')
   const side = await mysqlPool({ ...url, pool: 2 })
+  const pools = inTurn(() => mysqlPool(url))
   try {
     await mysqlStore({ client: side, table }).migrate()
   } catch (error) {
@@ -24,7 +25,7 @@ export async function mysqlBench(url: MysqlUrl): Promise<Bench> {
       try {
         await side.query(`DROP TABLE IF EXISTS \`${table}\``)
       } finally {
-        await side.end()
+        for (const pool of [...(await pools.made()), side]) await pool.end()
       }
     },
     facts: () => factsOf(side),
@@ -33,10 +34,7 @@ export async function mysqlBench(url: MysqlUrl): Promise<Bench> {
       const own = Buffer.from(`check/${opened}/`)
       return openedOf({
         scratch: own.toString(),
-        another: async () => {
-          const pool = await mysqlPool(url)
-          return owning(mysqlStore({ client: patient(pool, statementMs), table }), () => pool.end())
-        },
+        another: async () => mysqlStore({ client: patient(await pools.next(), statementMs), table }),
         age: async (key, ms) => {
           const values = [...instants.map(() => ms), Buffer.from(key)]
           await side.query(`UPDATE \`${table}\` SET ${shifts}, version = version + 1 WHERE \`key\` = ?`, values)

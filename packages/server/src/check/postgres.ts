@@ -1,9 +1,8 @@
 import type { Pool } from 'pg'
 import { postgresStore } from 'retrysafe/postgres'
-import { owning } from '../stores/connection.js'
 import { postgresPool } from '../stores/postgres.js'
 import type { PostgresUrl } from '../stores/store-url.js'
-import { type Bench, type Facts, instants, openedOf, type Remark, scratchName } from './bench.js'
+import { type Bench, type Facts, instants, inTurn, openedOf, type Remark, scratchName } from './bench.js'
 
 /** A table of its own, in the schema of the URL. */
 export async function postgresBench(url: PostgresUrl): Promise<Bench> {
@@ -12,11 +11,12 @@ export async function postgresBench(url: PostgresUrl): Promise<Bench> {
   const side = await postgresPool({ ...url, pool: 2 })
   const prefix = schema === undefined ? '' : `"${schema}".`
   const quoted = `${prefix}"${table}"`
+  const pools = inTurn(() => postgresPool(url))
   const clean = async (): Promise<void> => {
     try {
       await side.query(`DROP TABLE IF EXISTS ${quoted}, ${prefix}"${table}_meta"`)
     } finally {
-      await side.end()
+      for (const pool of [...(await pools.made()), side]) await pool.end()
     }
   }
   try {
@@ -37,10 +37,7 @@ export async function postgresBench(url: PostgresUrl): Promise<Bench> {
       const own = `check/${opened}/`
       return openedOf({
         scratch: own,
-        another: async () => {
-          const client = await postgresPool(url)
-          return owning(postgresStore({ client, schema, table }), () => client.end())
-        },
+        another: async () => postgresStore({ client: await pools.next(), schema, table }),
         age: async (key, ms) => {
           await side.query(`UPDATE ${quoted} SET ${shifts}, version = version + 1 WHERE key = $2`, [ms, key])
         },

@@ -1,9 +1,8 @@
 import type { Cluster, Redis } from 'ioredis'
 import { redisStore } from 'retrysafe/redis'
-import { owning } from '../stores/connection.js'
 import { redisClient } from '../stores/redis.js'
 import type { RedisUrl } from '../stores/store-url.js'
-import { type Bench, type Facts, openedOf, type Remark, scratchName } from './bench.js'
+import { type Bench, type Facts, inTurn, openedOf, type Remark, scratchName } from './bench.js'
 
 type Client = Redis | Cluster
 
@@ -11,6 +10,7 @@ type Client = Redis | Cluster
 export async function redisBench(url: RedisUrl): Promise<Bench> {
   const prefix = `${scratchName('-')}:`
   const side = await redisClient(url)
+  const clients = inTurn(() => redisClient(url))
   let opened = 0
   return {
     scratch: `keys that begin with ${prefix}`,
@@ -18,7 +18,7 @@ export async function redisBench(url: RedisUrl): Promise<Bench> {
       try {
         await sweep(side, prefix)
       } finally {
-        side.disconnect()
+        for (const client of [...(await clients.made()), side]) client.disconnect()
       }
     },
     facts: () => factsOf(side, url),
@@ -30,8 +30,7 @@ export async function redisBench(url: RedisUrl): Promise<Bench> {
       return openedOf({
         scratch: 'check/',
         another: async () => {
-          const client = await redisClient(url)
-          const store = owning(redisStore({ client, prefix: own }), async () => client.disconnect())
+          const store = redisStore({ client: await clients.next(), prefix: own })
           return {
             ...store,
             begin: (key, options) => {

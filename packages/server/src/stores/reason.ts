@@ -30,9 +30,10 @@ const maxCauses = 5
 
 function networkCode(error: unknown): string | undefined {
   for (let at = error, depth = 0; typeof at === 'object' && at !== null && depth < maxCauses; depth++) {
-    const { code, cause } = at as { code?: unknown; cause?: unknown }
+    // The nodes of a cluster and the sentinels are tried in turn, and the last one's reason is as good as any.
+    const { code, cause, lastNodeError, lastError } = at as Readonly<Record<string, unknown>>
     if (typeof code === 'string' && Object.hasOwn(meanings, code)) return code
-    at = cause
+    at = cause ?? lastNodeError ?? lastError
   }
   return undefined
 }

@@ -1,4 +1,5 @@
 import type { Cluster, Redis } from 'ioredis'
+import { systemClock } from 'retrysafe'
 import { type RedisStore, redisStore } from 'retrysafe/redis'
 import { type ConnectOptions, connectMs, owning, statementMs } from './connection.js'
 import type { RedisUrl } from './store-url.js'
@@ -18,7 +19,7 @@ export async function redisClient(url: RedisUrl, options: ConnectOptions = {}): 
     options.onLost?.(error)
   })
   try {
-    await client.connect()
+    await inTime(client.connect())
   } catch (error) {
     client.disconnect()
     // The client says "Connection is closed." where the server said why.
@@ -56,6 +57,20 @@ export async function openRedis(url: RedisUrl, options: ConnectOptions = {}): Pr
   })
 }
 
+/** Sentinels that are all away are asked for ever; at the start somebody waits for the answer. */
+async function inTime(connecting: Promise<unknown>): Promise<void> {
+  const patience = new AbortController()
+  const late = systemClock.sleep(2 * connectMs, patience.signal).then(() => {
+    if (!patience.signal.aborted) throw new Error('it did not answer in time.')
+  })
+  try {
+    await Promise.race([connecting, late])
+  } finally {
+    patience.abort()
+    connecting.catch(() => {})
+  }
+}
+
 function hostsOf(url: RedisUrl): { host: string; port: number }[] {
   const usual = url.mode === 'sentinel' ? 26_379 : 6379
   return url.hosts.map(({ host, port }) => ({ host, port: port ?? usual }))
@@ -71,6 +86,8 @@ function optionsOf(url: RedisUrl, options: ConnectOptions) {
     connectTimeout: connectMs,
     commandTimeout: options.statementMs ?? statementMs,
     socketTimeout: options.statementMs ?? statementMs,
+    // A socket that never came to be would hold the process for so long.
+    disconnectTimeout: 200,
     lazyConnect: true,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,

@@ -69,7 +69,7 @@ export function historySuite(bench: Bench, options: { readonly runs?: number } =
           )
           for (const end of ends) if (end.status === 'rejected') throw end.reason
         }),
-        { numRuns: options.runs ?? 40 },
+        { numRuns: options.runs ?? 25 },
       )
     })
   })
