@@ -132,9 +132,11 @@ export function faultSuite(bench: Bench, options: FaultOptions = {}): void {
       } finally {
         over.now = true
       }
-      const faults = await cuts
-      console.log(`${bench.name}: ${faults} faults, ${load.unanswered} of ${journal.length} calls unanswered`)
-      expect(load.unanswered).toBeGreaterThan(0)
+      const count = await cuts
+      console.log(`${bench.name}: ${count} cuts, ${load.unanswered} of ${journal.length} calls unanswered`)
+      expect(count).toBeGreaterThan(0)
+      // A client that sends its calls again may get every answer in the end.
+      if (!load.repeats) expect(load.unanswered).toBeGreaterThan(0)
     })
   })
 }
@@ -196,13 +198,15 @@ function askOf(key: string, turn: number, random: () => number): Ask {
   return completeAsk(key, token)
 }
 
-/** One fault after the other until the load is over; gives how many there were. */
+/** One fault after the other until the load is over; gives how often connections were cut or refused. */
 async function cutting(proxy: FaultProxy, random: () => number, over: { readonly now: boolean }): Promise<number> {
-  let faults = 0
+  let cuts = 0
+  const count = (): void => {
+    cuts++
+  }
   // A cut that waits for traffic may wait for ever once the load is over, and ends with the proxy.
-  const soon = (cut: Promise<unknown>): Promise<unknown> => Promise.race([cut.catch(() => undefined), pause(100)])
+  const soon = (cut: Promise<unknown>): Promise<unknown> => Promise.race([cut.then(count, () => undefined), pause(100)])
   while (!over.now) {
-    faults++
     const from = random() < 0.5 ? 'client' : 'server'
     const dice = random()
     if (dice < 0.5) await soon(proxy.cutOnNext({ from }))
@@ -210,17 +214,21 @@ async function cutting(proxy: FaultProxy, random: () => number, over: { readonly
     else if (dice < 0.95) {
       proxy.stall()
       await pause(20)
-      if (random() < 0.5) proxy.cutAll()
+      if (random() < 0.5) {
+        proxy.cutAll()
+        count()
+      }
       proxy.resume()
     } else {
       proxy.refuse()
       proxy.cutAll()
+      count()
       await pause(20)
       proxy.accept()
     }
     await pause(15 + 30 * random())
   }
-  return faults
+  return cuts
 }
 
 async function codeOf(call: Promise<unknown>): Promise<unknown> {
