@@ -39,8 +39,11 @@ test.each<[string[], string]>([
   [[...proxy, '--identity-header', 'X-User', '--scope-cookie', 's'], 'says nothing beside --identity-header'],
   [[...proxy, '--identity-header', 'X-User', '--allow-anonymous'], 'says nothing beside --identity-header'],
   [[...proxy, '--cors-origin', 'https://shop.example/'], 'no path, no slash at its end'],
-  [[...proxy, '--store', 'postgres://u:hidden@h/db'], 'not in this version'],
-  [[...proxy, '--store', 'redis://h'], 'not in this version'],
+  [
+    [...proxy, '--store', 'postgres://u:hidden@h/db?shema=x'],
+    '--store has a parameter that is not known here: "shema"',
+  ],
+  [[...proxy, '--store', 'redis://h,i'], '--store has several hosts: add ?cluster=true'],
   [[...proxy, '--store', 'http://h'], 'not in this version'],
   [[...proxy, '--store', 'retrysafe.db'], 'sqlite:PATH'],
   [[...proxy, 'stray'], 'too many arguments'],
@@ -48,8 +51,10 @@ test.each<[string[], string]>([
   [['keys', 'list'], '--store is missing'],
   [['keys', 'list', '--store', 'memory:'], 'where no other can look into it'],
   [['keys', 'free', 'k', '--store', 'sqlite:x'], '--attempt'],
-  [['check'], 'store-url'],
-  [['check', 'mysql://h'], 'not in this version'],
+  [['check'], 'The store is missing: give it, or set RETRYSAFE_STORE'],
+  [['check', 'mysql://h'], 'write mysql://USER:PASSWORD@HOST:PORT/DATABASE'],
+  [['migrate'], 'The store is missing'],
+  [['migrate', 'memory:'], 'where no other can look into it'],
 ])('%j is wrong usage and says what would do', async (args, advice) => {
   const { code, out, err } = await run(args)
   expect(err).toContain(advice)
@@ -213,7 +218,7 @@ test('check tries every promise on a real store and leaves nothing behind', asyn
   const { url } = await storeWithKeys()
   const before = (await run(['keys', 'list', '--store', url])).out.split('\n').length
   const checked = await run(['check', url])
-  expect(checked.out).toMatch(/\n\d+ held, \d+ skipped, 0 broken\n$/)
+  expect(checked.out).toMatch(/\n\d+ held, \d+ skipped, 0 broken, of \d+\nSound: .*\n$/)
   expect(checked.code).toBe(0)
   expect((await run(['keys', 'list', '--store', url])).out.split('\n')).toHaveLength(before)
   expect((await run(['check', 'memory:'])).code).toBe(0)

@@ -47,7 +47,11 @@ test.for(kinds)(
     expect(codeOf(refused)).toBe('store_unavailable')
     expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
     expect((await post(proxy.url, 'before')).status).toBe(503)
-    expect((await ready()).status).toBe(503)
+    // It says so at once: nothing waits in a client's queue, to be sent when nobody waits for it any more.
+    expect(await ready()).toMatchObject({
+      status: 503,
+      body: expect.stringContaining('the store is not ready: '),
+    })
     expect((await ask(`http://127.0.0.1:${adminPort}/-/healthz`)).status).toBe(200)
     // A request without a key does not need the store.
     expect((await ask(proxy.url)).status).toBe(200)

@@ -41,7 +41,7 @@ test('after kill -9 a completed key replays, and an open one is 409 until its le
     if (req.url === '/hang' && upstream.count < 3) return
     res.end(`run ${upstream.count}`)
   })
-  const args = ['--upstream', upstream.url, '--store', fileIn(folder()), '--lease', '2s']
+  const args = ['--upstream', upstream.url, '--store', fileIn(folder()), '--lease', '6s']
   const host = { host: 'x' }
   const first = await proxyProgram(args)
   expect((await post(`${first.url}/done`, 'done', '{}', host)).body).toBe('run 1')

@@ -1,6 +1,7 @@
 /* Every command on every store, as an operator runs it: the real program on the real engine. */
+import { execFileSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { post, proxyProgram, retrysafe, upstreamOf } from './bench.js'
+import { folder, post, proxyProgram, retrysafe, upstreamOf } from './bench.js'
 import { anyAws, type Engine, placeOn } from './store-places.js'
 
 const engines: readonly Engine[] = ['postgres', 'mysql', 'redis', 'redis-cluster', 'redis-sentinel', 'dynamodb']
@@ -94,4 +95,18 @@ test('migrate --print says of other stores that they have no SQL', async () => {
       code: 2,
       err: expect.stringContaining('has no SQL'),
     })
+})
+
+test('a store on SQLite loads the client of no other', () => {
+  const main = new URL('../dist/cli/main.js', import.meta.url).href
+  const look = `
+    import { createRequire } from 'node:module'
+    const { main } = await import(${JSON.stringify(main)})
+    const code = await main(['migrate', 'sqlite:keys.db'])
+    const loaded = Object.keys(createRequire(import.meta.url).cache)
+    console.log(JSON.stringify({ code, sqlite: loaded.filter((path) => path.includes('libsql')).length > 0,
+      others: loaded.filter((path) => /node_modules.(pg|ioredis|mysql2|@aws-sdk)/.test(path)) }))`
+  const args = ['--input-type=module', '--eval', look]
+  const said = execFileSync(process.execPath, args, { cwd: folder(), encoding: 'utf8' })
+  expect(JSON.parse(said.trim().split('\n').at(-1) ?? '')).toEqual({ code: 0, sqlite: true, others: [] })
 })

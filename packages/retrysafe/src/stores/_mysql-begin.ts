@@ -4,7 +4,7 @@ import { type BatchedCall, createBatch } from './_batch.js'
 import type { Driver } from './_driver.js'
 import { insist } from './_insist.js'
 import { type MysqlValue, toBytes, toHex } from './_mysql-client.js'
-import { isConflict, isDuplicate, isOfOneCall } from './_mysql-errors.js'
+import { isConflict, isDuplicate, isNotAlone, isOfOneCall } from './_mysql-errors.js'
 import { bindText, firstVersion, toSighting } from './_mysql-records.js'
 import { type Mysql, passes, read, readKey, write } from './_mysql-table.js'
 import type { Sighting, SwapCalls, SwapTable } from './_swap.js'
@@ -110,16 +110,17 @@ async function claim(mysql: Mysql, key: string, ask: BeginAsk): Promise<Seen | u
     bindText(fingerprint),
     leaseMs,
     retentionMs,
+    isUncertain ? 1 : 0,
     leaseMs,
     isUncertain ? null : leaseMs + retentionMs,
-    isUncertain ? 1 : 0,
   ]
   try {
     const { affectedRows, insertId } = await write(mysql, mysql.sql.claim, values)
     // The instant comes as the id of the insert. Where a proxy swallowed it, a read finds the claim by its token.
     return affectedRows === 1 && insertId > 0 ? claimedAt(ask, insertId) : undefined
   } catch (error) {
-    if (isDuplicate(error)) return undefined
+    // A session that is not alone says so when it is read.
+    if (isDuplicate(error) || isNotAlone(error)) return undefined
     throw error
   }
 }

@@ -2,6 +2,8 @@ import { type ErrorCode, RetrysafeError } from '../contract/index.js'
 
 /** Numbers of errors, see https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html. */
 const duplicate = 1062
+/** A column that cannot be NULL: how an insert refuses a session that is not alone. */
+const nullRefused = 1048
 const noSuchTable = 1146
 const lockTimeout = 1205
 /** Safe updates are on, and the server does not see that a statement for many goes by the key. */
@@ -19,6 +21,10 @@ const readOnly: ReadonlySet<number> = new Set([1290, 1792, 1836])
 /** Somebody else's record stands under the key. */
 export function isDuplicate(error: unknown): boolean {
   return numberOf(error) === duplicate
+}
+
+export function isNotAlone(error: unknown): boolean {
+  return numberOf(error) === nullRefused
 }
 
 /** The error of a call that needs a table which nobody made: none is made unasked. */

@@ -19,7 +19,7 @@ export const now: string =
 
 /** The clock as a table of one row, for statements that write one instant in several columns. */
 const clock = `(SELECT ${now} AS now LIMIT 1) AS clock`
-/** The same, told to the caller as the id of the insert. */
+/** The same, told to the caller as the id of the insert, since MySQL has no RETURNING. */
 const toldClock = `(SELECT LAST_INSERT_ID(${now}) AS now LIMIT 1) AS clock`
 
 /**
@@ -144,6 +144,10 @@ export function statementsOf(table: string): Statements {
   }
 }
 
+/**
+ * A claim is one insert. Its columns take what stands before them, and a session that is not alone is refused by the
+ * format, which cannot be NULL: to select what is inserted takes the server half as long again.
+ */
 function claimsOf(table: string): Pick<Statements, 'claim' | 'claimMany'> {
   const rows = rowsOf([
     ['k', 4096],
@@ -155,8 +159,10 @@ function claimsOf(table: string): Pick<Statements, 'claim' | 'claimMany'> {
     'after_crash',
   ])
   return {
-    claim: `${waiting(1)}INSERT INTO ${table} (${claimed}) SELECT ?, ${recordFormat}, ?, 0, 1, ?, ?, ?, ?, clock.now + ?,
-      clock.now + ?, ?, clock.now, clock.now, 0, 0 FROM ${toldClock} WHERE ${alone}`,
+    claim: `${waiting(1)}INSERT INTO ${table} (\`key\`, format, version, status, attempt, token, fingerprint, lease_ms,
+      retention_ms, after_crash, created_at, updated_at, lease_until, expires_at, checkpoint_number, withheld)
+      VALUES (?, IF(${alone}, ${recordFormat}, NULL), ?, 0, 1, ?, ?, ?, ?, ?, LAST_INSERT_ID(${now}), created_at,
+      created_at + ?, created_at + ?, 0, 0)`,
     claimMany: `${waiting(0)}INSERT INTO ${table} (${claimed}) SELECT UNHEX(q.k), ${recordFormat}, q.version, 0, 1,
       UNHEX(q.token), UNHEX(q.fingerprint), q.lease_ms, q.retention_ms, clock.now + q.lease_ms,
       IF(q.after_crash = 1, NULL, clock.now + q.lease_ms + q.retention_ms), q.after_crash, clock.now, clock.now, 0, 0

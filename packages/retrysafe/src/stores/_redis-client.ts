@@ -1,5 +1,5 @@
 import { badOption } from '../contract/index.js'
-import { isText, toNumber, toText } from './_redis-replies.js'
+import { toNumber, toText } from './_redis-replies.js'
 import type { Script } from './_redis-scripts.js'
 import { sha1 } from './_redis-sha1.js'
 
@@ -27,8 +27,6 @@ export interface Master {
 export interface Port {
   /** Keys live on several servers, so that a script takes one key. */
   readonly clustered: boolean
-  /** What the client itself puts before every key. */
-  readonly keyPrefix: string
   /** Runs the script, which the server need not know yet. */
   run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>
   masters(): Promise<readonly Master[]>
@@ -45,7 +43,6 @@ export function toPort(client: unknown): Port {
 
 interface Ioredis extends IoredisClient {
   readonly isCluster?: boolean
-  readonly options?: { readonly keyPrefix?: string }
   scan(cursor: string, ...rest: (string | number)[]): Promise<[unknown, unknown[]]>
   info(section: string): Promise<unknown>
   wait(count: number, timeoutMs: number): Promise<unknown>
@@ -63,7 +60,6 @@ function ioredisPort(client: Ioredis): Port {
   })
   return {
     clustered,
-    keyPrefix: client.options?.keyPrefix ?? '',
     run: (script, keys, args) =>
       known(
         () => client.evalsha(shaOf(script), keys.length, ...keys, ...args),
@@ -75,7 +71,6 @@ function ioredisPort(client: Ioredis): Port {
 }
 
 interface NodeRedis extends NodeRedisClient {
-  readonly options?: { readonly keyPrefix?: unknown }
   scan(cursor: string, options: object): Promise<{ cursor: unknown; keys: unknown[] }>
   info(section: string): Promise<unknown>
   wait(count: number, timeoutMs: number): Promise<unknown>
@@ -85,7 +80,6 @@ interface NodeRedis extends NodeRedisClient {
 
 function nodeRedisPort(client: NodeRedis): Port {
   const clustered = has(client, 'nodeClient')
-  const keyPrefix = client.options?.keyPrefix
   const master = (node: NodeRedis): Master => ({
     scan: async (cursor, match, count) => {
       const page = await node.scan(cursor, { MATCH: match, COUNT: count })
@@ -97,7 +91,6 @@ function nodeRedisPort(client: NodeRedis): Port {
   const single = !clustered && !has(client, 'acquire') && !has(client, 'execute')
   return {
     clustered,
-    keyPrefix: isText(keyPrefix) ? toText(keyPrefix) : '',
     run: (script, keys, args) => {
       const options = { keys: [...keys], arguments: [...args] }
       return known(

@@ -2,6 +2,7 @@ import { isListed, isOver, type Rec } from '../contract/index.js'
 import type { Driver, ListFilter } from './_driver.js'
 import { compareBytes } from './_memory-order.js'
 import type { Port } from './_redis-client.js'
+import type { FullPrefix } from './_redis-names.js'
 import { toText } from './_redis-replies.js'
 
 /** Keys that one SCAN looks at. */
@@ -13,13 +14,13 @@ type Listed = readonly [key: string, record: Rec]
 export async function listRecords(
   port: Port,
   calls: Pick<Driver, 'read'>,
-  prefix: string,
+  fullPrefix: FullPrefix,
   filter: ListFilter,
 ): Promise<readonly Listed[]> {
   const page = new Map<string, Rec>()
   let last: string | undefined
-  const match = `${escapeGlob(port.keyPrefix + prefix + (filter.prefix ?? ''))}*`
-  const from = port.keyPrefix.length + prefix.length
+  const before = await fullPrefix()
+  const match = `${escapeGlob(before + (filter.prefix ?? ''))}*`
   const consider = async (key: string): Promise<void> => {
     const { record, now } = await calls.read(key)
     if (record === undefined || isOver(record, now) || !isListed(record, filter.status, now)) return
@@ -30,7 +31,7 @@ export async function listRecords(
     do {
       const found = await master.scan(cursor, match, keysPerScan)
       cursor = found.cursor
-      const keys = found.keys.map((key) => toText(key).slice(from))
+      const keys = found.keys.map((key) => toText(key).slice(before.length))
       const wanted = keys.filter((key) => isBetween(key, filter.after, last))
       await Promise.all(wanted.map(consider))
       if (page.size > filter.limit) {

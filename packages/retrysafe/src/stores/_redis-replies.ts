@@ -3,10 +3,6 @@ import { isBytes } from '../contract/index.js'
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
-export function isText(reply: unknown): boolean {
-  return typeof reply === 'string' || isBytes(reply)
-}
-
 export function toText(reply: unknown): string {
   if (typeof reply === 'string') return reply
   return isBytes(reply) ? utf8.decode(reply) : String(reply)

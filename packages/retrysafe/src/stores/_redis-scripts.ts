@@ -124,3 +124,6 @@ elseif ARGV[3]=='' then redis.call('SET',KEYS[1],ARGV[2])
 else redis.call('SET',KEYS[1],ARGV[2],'PXAT',ARGV[3]) end
 wake(ARGV[4],KEYS[1]) return {1}`,
 }
+
+/** Answers the key as it stands in the server. */
+export const nameScript: Script = { text: 'return KEYS[1]' }

@@ -1,6 +1,7 @@
 /* Who waits for a key is told by pub/sub. The channel is named like the key, so that in a Cluster both are on one node. */
 import { badOption, isOver, type Rec } from '../contract/index.js'
 import { createWakes } from './_memory-wakes.js'
+import type { FullPrefix } from './_redis-names.js'
 import { toText } from './_redis-replies.js'
 
 /** The part of a second connection of `ioredis` or `iovalkey` that the store calls. It is in subscriber mode then. */
@@ -36,32 +37,38 @@ export interface Wakes {
 interface Options {
   readonly subscriber: unknown
   readonly clustered: boolean
-  channelOf(key: string): string
+  readonly fullPrefix: FullPrefix
   read(key: string): Promise<{ readonly record: Rec | undefined; readonly now: number }>
 }
 
 /** @throws `invalid_option` for what is no client. */
-export function createRedisWakes({ subscriber, clustered, channelOf, read }: Options): Wakes {
+export function createRedisWakes({ subscriber, clustered, fullPrefix, read }: Options): Wakes {
   const wakes = createWakes()
-  const ear = toEar(subscriber, clustered, wakes.wake)
-  /** How many wait for a channel. */
+  let before = ''
+  const ear = toEar(subscriber, clustered, (channel) => wakes.wake(channel.slice(before.length)))
+  /** How many wait for a key. */
   const waiting = new Map<string, number>()
-  /** The last thing that was asked of the ear about a channel: the next comes after it. */
+  /** The last thing that was asked of the ear about a key: the next comes after it. */
   const asked = new Map<string, Promise<unknown>>()
 
-  function ask(channel: string, act: () => Promise<unknown>): Promise<unknown> {
-    const next = (asked.get(channel) ?? Promise.resolve()).then(act, act)
-    asked.set(channel, next)
+  function ask(key: string, act: () => Promise<unknown>): Promise<unknown> {
+    const next = (asked.get(key) ?? Promise.resolve()).then(act, act)
+    asked.set(key, next)
     const forget = (): void => {
-      if (asked.get(channel) === next) asked.delete(channel)
+      if (asked.get(key) === next) asked.delete(key)
     }
     next.then(forget, forget)
     return next
   }
 
-  async function listen(key: string, channel: string, over: AbortController): Promise<void> {
+  async function open(key: string): Promise<unknown> {
+    before = await fullPrefix()
+    return ear.open(before + key)
+  }
+
+  async function listen(key: string, over: AbortController): Promise<void> {
     // Another waiter's subscription that is on its way is waited for as well.
-    await (waiting.get(channel) === 1 ? ask(channel, () => ear.open(channel)) : asked.get(channel))
+    await (waiting.get(key) === 1 ? ask(key, () => open(key)) : asked.get(key))
     if (over.signal.aborted) return
     // What changed before anything could be heard is seen.
     const { record, now } = await read(key)
@@ -71,22 +78,21 @@ export function createRedisWakes({ subscriber, clustered, channelOf, read }: Opt
   return {
     async wake(key, signal) {
       if (signal.aborted) return
-      const channel = channelOf(key)
       const over = new AbortController()
       const end = (): void => over.abort()
       signal.addEventListener('abort', end, { once: true })
-      waiting.set(channel, (waiting.get(channel) ?? 0) + 1)
-      const woken = wakes.wait(channel, over.signal)
+      waiting.set(key, (waiting.get(key) ?? 0) + 1)
+      const woken = wakes.wait(key, over.signal)
       try {
-        await Promise.race([woken, listen(key, channel, over).then(() => woken)])
+        await Promise.race([woken, listen(key, over).then(() => woken)])
       } finally {
         signal.removeEventListener('abort', end)
         over.abort()
-        const left = (waiting.get(channel) ?? 1) - 1
-        if (left > 0) waiting.set(channel, left)
+        const left = (waiting.get(key) ?? 1) - 1
+        if (left > 0) waiting.set(key, left)
         else {
-          waiting.delete(channel)
-          ask(channel, async () => waiting.has(channel) || ear.close(channel)).catch(() => undefined)
+          waiting.delete(key)
+          ask(key, async () => waiting.has(key) || ear.close(before + key)).catch(() => undefined)
         }
       }
     },
@@ -103,6 +109,7 @@ function isHeld(record: Rec, now: number): boolean {
 }
 
 interface Ioredis {
+  readonly options?: { readonly keyPrefix?: string | undefined }
   subscribe(channel: string): Promise<unknown>
   unsubscribe(channel: string): Promise<unknown>
   ssubscribe(channel: string): Promise<unknown>
@@ -131,13 +138,16 @@ function ioredisEar(client: Ioredis, sharded: boolean, heard: (channel: string) 
   const event = sharded ? 'smessage' : 'message'
   const listener = (channel: unknown): void => heard(toText(channel))
   let listening = false
+  // Sharded channels get the prefix that the client puts before keys; others do not.
+  const own = client.options?.keyPrefix ?? ''
+  const bare = (channel: string): string => (channel.startsWith(own) ? channel.slice(own.length) : channel)
   return {
     open(channel) {
       if (!listening) client.on(event, listener)
       listening = true
-      return sharded ? client.ssubscribe(channel) : client.subscribe(channel)
+      return sharded ? client.ssubscribe(bare(channel)) : client.subscribe(channel)
     },
-    close: (channel) => (sharded ? client.sunsubscribe(channel) : client.unsubscribe(channel)),
+    close: (channel) => (sharded ? client.sunsubscribe(bare(channel)) : client.unsubscribe(channel)),
     end: () => void client.off(event, listener),
   }
 }

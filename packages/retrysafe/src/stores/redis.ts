@@ -13,6 +13,7 @@ import { storeOf } from './_driver.js'
 import { type RedisClient, toPort } from './_redis-client.js'
 import { toRedisError } from './_redis-errors.js'
 import { listRecords } from './_redis-list.js'
+import { createFullPrefix } from './_redis-names.js'
 import { type Checkable, checkMasters } from './_redis-ready.js'
 import { readReplicas, withReplicas } from './_redis-replicas.js'
 import { redisCalls } from './_redis-table.js'
@@ -87,16 +88,16 @@ export function redisStore(options: RedisStoreOptions): RedisStore & Partial<Wak
   const waking = subscriber === undefined ? '' : clustered ? 's' : 'p'
   const plain = redisCalls({ port, clock, random, where, prefix, waking })
   const calls = replicas === undefined ? plain : withReplicas(plain, port, replicas, where)
-  const channelOf = (key: string): string => port.keyPrefix + prefix + key
+  const fullPrefix = createFullPrefix(port, prefix)
   const wakes =
-    subscriber === undefined ? undefined : createRedisWakes({ subscriber, clustered, channelOf, read: plain.read })
+    subscriber === undefined ? undefined : createRedisWakes({ subscriber, clustered, fullPrefix, read: plain.read })
   const store = storeOf({
     ...calls,
     where,
     maxValueBytes,
     skewMs: 0,
     purge: async () => 0, // Redis removes what is over by itself.
-    list: (filter) => listRecords(port, plain, prefix, filter),
+    list: (filter) => listRecords(port, plain, fullPrefix, filter),
     toError: (error) => toRedisError(error, where),
   })
   let closed = false

@@ -273,6 +273,26 @@ describe('conflicts', () => {
     expect(await opened.stored?.()).toBe(51)
   })
 
+  test('a key that is claimed anew between the look of a purge and its delete is not taken', async () => {
+    const { opened } = await counted()
+    const { store, table } = opened
+    const [own] = opened.clients
+    if (own === undefined) throw new Error('The store has no client.')
+    let claimed: string | undefined
+    const client: MysqlClient = {
+      execute: async (statement, values) => {
+        if (/DELETE/.test(statement.sql)) claimed = (await store.begin('key', { token: 'next' })).status
+        return own.client.execute(statement, values)
+      },
+    }
+    await store.begin('key', { ...mine, leaseMs: 1000, retentionMs: 1000 })
+    await store.begin('other', { ...mine, leaseMs: 1000, retentionMs: 1000 })
+    for (const key of ['key', 'other']) await opened.age(key, 10_000)
+    expect(await mysqlStore({ client, table }).purge()).toBe(1)
+    expect(claimed).toBe('new')
+    expect((await store.list()).records.map(({ key }) => key)).toEqual(['key'])
+  })
+
   test('a claim that waited for a lock has a lease that begins after the wait', async () => {
     const { store, opened } = await counted({ coalesce: false })
     const { query, table } = opened

@@ -1,5 +1,5 @@
 /* Whatever the sessions and the clients are set to, the store is the same. */
-import { beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { missing } from '../../../../tools/engines/src/index.js'
 import type { MysqlStore } from '../../src/stores/mysql.js'
 import { keyCases } from '../../src/testkit/cases/keys.js'
@@ -11,6 +11,8 @@ import { runStoreCase } from '../../src/testkit/store-cases.js'
 import {
   type Client,
   type ClientOptions,
+  dropTable,
+  freshTable,
   mariadbConnection,
   mariadbPool,
   mysql2Connection,
@@ -25,15 +27,17 @@ const large = new Uint8Array(20_000).map((_, index) => index % 256)
 
 /** Something of everything that a store is asked, each answer looked at. */
 async function tour(store: MysqlStore): Promise<void> {
-  const claim = await store.begin('bytes', { token: 'mine', fingerprint: 'v1:é', leaseMs: 600_000 })
-  expect(claim).toMatchObject({ status: 'new', token: 'mine', attempt: 1 })
+  // No character set of one byte has all of it.
+  const token = 'ключ ☃ é'
+  const claim = await store.begin('bytes', { token, fingerprint: 'v1:é', leaseMs: 600_000 })
+  expect(claim).toMatchObject({ status: 'new', token, attempt: 1 })
   if (claim.status === 'new') expect(Math.abs(claim.leaseUntil.getTime() - Date.now() - 600_000)).toBeLessThan(60_000)
   expect(await store.begin('bytes', { fingerprint: 'v1:b' })).toEqual({ status: 'mismatch' })
   expect(await store.begin('bytes')).toMatchObject({ status: 'in_progress', attempt: 1 })
-  await store.renew('bytes', 'mine', { checkpoint: { step: '☃' }, checkpointNumber: 1 })
-  await store.renew('bytes', 'mine')
+  await store.renew('bytes', token, { checkpoint: { step: '☃' }, checkpointNumber: 1 })
+  await store.renew('bytes', token)
   expect((await store.get('bytes'))?.checkpoint).toEqual({ step: '☃' })
-  await store.complete('bytes', large, { token: 'mine', kind: 'ключ' })
+  await store.complete('bytes', large, { token, kind: 'ключ' })
   const replay = await store.begin('bytes', { fingerprint: 'v1:é' })
   expect(replay).toMatchObject({ status: 'completed', kind: 'ключ' })
   expect(replay.status === 'completed' && Buffer.compare(replay.response as Uint8Array, large)).toBe(0)
@@ -125,9 +129,11 @@ for (const level of ['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'])
 
 function holds(name: string, options: ClientOptions, cases: readonly StoreCase[]): void {
   describe(`on ${name}`, () => {
+    const table = freshTable()
+    afterAll(() => dropTable(table))
     for (const storeCase of cases)
       test(storeCase.name, async (context) => {
-        const result = await runStoreCase(storeCase, () => openMysql(mysql2Pool, {}, options))
+        const result = await runStoreCase(storeCase, () => openMysql(mysql2Pool, { table }, options))
         if (result.status === 'skipped') context.skip(result.reason)
         if (result.status === 'broken') throw result.error
         expect(result.status).toBe('held')

@@ -247,6 +247,40 @@ describe('a key that another transaction holds', () => {
   })
 })
 
+describe('a record that another transaction holds', () => {
+  const writes: Readonly<Record<string, (own: PostgresStore, key: string) => Promise<unknown>>> = {
+    completion: (own, key) => own.complete(key, 1, { token: 'mine' }),
+    'completion without a token': (own, key) => own.complete(key, 1),
+    renewal: (own, key) => own.renew(key, 'mine'),
+    release: (own, key) => own.release(key, 'mine'),
+    free: (own, key) => own.free(key, { attempt: 1 }),
+    deletion: (own, key) => own.delete(key),
+  }
+  for (const [name, write] of Object.entries(writes))
+    test(`keeps a ${name} waiting, and no connection`, async () => {
+      const key = `locked ${name}`
+      await store.begin(key, { token: 'mine' })
+      const other = await pool.connect()
+      await other.query('BEGIN')
+      await other.query(`SELECT FROM ${records} WHERE key = $1 FOR UPDATE`, [key])
+      const single = openPool(url, { connections: 1 })
+      const own = postgresStore({ client: single.client, schema })
+      await own.get('nothing')
+      let isDone = false
+      const waiting = write(own, key).finally(() => {
+        isDone = true
+      })
+      // Behind the waiting statement on the one connection: it comes to its turn, though the lock is still held.
+      await single.query('SELECT 1')
+      await single.query('SELECT 1')
+      expect(isDone).toBe(false)
+      await other.query('COMMIT')
+      other.release()
+      await waiting
+      await single.close()
+    })
+})
+
 describe('purge', () => {
   test('by several at once deletes what is over, each record once, and no other', async () => {
     const keys = Array.from({ length: 3000 }, (_, index) => `purge/${index}`)

@@ -18,11 +18,11 @@ export interface Client {
   open(): Promise<OpenClient>
 }
 
-function hosts(urls: readonly string[]): { host: string; port: number }[] {
+export function hosts(urls: readonly string[]): { host: string; port: number }[] {
   return urls.map((url) => ({ host: new URL(url).hostname, port: Number(new URL(url).port) }))
 }
 
-async function need<T>(value: Promise<T | undefined>): Promise<T> {
+export async function need<T>(value: Promise<T | undefined>): Promise<T> {
   const found = await value
   if (found === undefined) throw new Error('The engine is missing.')
   return found
@@ -57,6 +57,17 @@ export const ioredisPrefix: Client = {
   name: 'ioredis with a prefix of its own',
   engine: 'redis',
   open: async () => openIoredis(await need(redisUrl()), { keyPrefix: 'own*:', stringNumbers: true }),
+}
+
+/** Not all clients say which prefix they put before keys. */
+export const nodeRedisPrefix: Client = {
+  name: 'a pool of node-redis with a prefix of its own',
+  engine: 'redis',
+  open: async () => {
+    const client = createClientPool({ url: await need(redisUrl()), keyPrefix: 'own*:' }, { minimum: 2, maximum: 2 })
+    await client.connect()
+    return { client, close: async () => client.destroy() }
+  },
 }
 
 export const iovalkey: Client = {
@@ -146,6 +157,7 @@ export const clients: readonly Client[] = [
   ioredis,
   ioredisPipelining,
   ioredisPrefix,
+  nodeRedisPrefix,
   iovalkey,
   nodeRedis,
   nodeRedisBytes,
@@ -199,7 +211,7 @@ export async function openRedis(
   storeOptions: Partial<RedisStoreOptions> = {},
 ): Promise<OpenedStore & { readonly store: RedisStore; readonly prefix: string }> {
   const prefix = freshPrefix()
-  const before = client === ioredisPrefix ? `own*:${prefix}` : prefix
+  const before = client === ioredisPrefix || client === nodeRedisPrefix ? `own*:${prefix}` : prefix
   const side = await openSide(client.engine)
   const opened: { store: RedisStore; client: OpenClient }[] = []
   const another = async (): Promise<RedisStore> => {

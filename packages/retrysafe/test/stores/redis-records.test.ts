@@ -213,7 +213,9 @@ describe('what is not ours under a key', () => {
 })
 
 describe('keys', () => {
-  for (const client of clients.filter(({ name }) => /^(ioredis|a Cluster of ioredis|a cluster of node)/.test(name)))
+  for (const client of clients.filter(({ name }) =>
+    /^(ioredis|a Cluster of ioredis|a cluster of node|a pool)/.test(name),
+  ))
     test(`of any characters are listed in the order of their bytes through ${client.name}`, async (context) => {
       const reason = await missing(client.engine)
       context.skip(reason !== undefined, reason)

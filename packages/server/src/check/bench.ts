@@ -68,7 +68,8 @@ export interface Opening {
   /** Keys of this opening begin with it. */
   readonly scratch: string
   age(key: string, ms: number): Promise<void>
-  stored(): Promise<number>
+  /** Absent where the engine removes what is over by itself, some time after. */
+  stored?(): Promise<number>
   /** Removes the keys of this opening. */
   empty(): Promise<void>
   readonly limits?: OpenedStore['limits']
@@ -91,7 +92,6 @@ export async function openedOf(opening: Opening): Promise<OpenedStore> {
     scratch: opening.scratch,
     age: opening.age,
     again,
-    stored: opening.stored,
     reopen: async () => {
       await closeAll()
       return again()
@@ -100,6 +100,7 @@ export async function openedOf(opening: Opening): Promise<OpenedStore> {
       await closeAll()
       await opening.empty()
     },
+    ...(opening.stored === undefined ? {} : { stored: opening.stored }),
     ...(opening.limits === undefined ? {} : { limits: opening.limits }),
     ...(opening.skewMs === undefined ? {} : { skewMs: opening.skewMs }),
   }

@@ -55,15 +55,18 @@ async function whenGivenUp(signal: AbortSignal): Promise<undefined> {
   await systemClock.sleep(patienceMs, undefined, true)
 }
 
-/** The largest values have 64 MiB and more. */
-const untried = 'values as large as the store takes are not tried beside a store in use'
+/** What is left out on purpose, by what the case needs. */
+const untried: Readonly<Record<string, string>> = {
+  limited: 'values as large as the store takes are not tried beside a store in use',
+  countable: 'the server removes what is past its retention by itself, some time later',
+}
 
 function reportOf({ name, why, needs }: StoreCase, result: CaseResult): CaseReport {
   switch (result.status) {
     case 'held':
       return { name, why, status: 'held' }
     case 'skipped':
-      return { name, why, status: 'skipped', note: needs === 'limited' ? untried : result.reason }
+      return { name, why, status: 'skipped', note: untried[needs ?? ''] ?? result.reason }
     case 'broken':
       return { name, why, status: 'broken', note: redact(reasonOf(result.error)) }
   }

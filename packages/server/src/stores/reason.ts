@@ -16,15 +16,18 @@ const meanings: Readonly<Record<string, string>> = {
 export function reasonOf(error: unknown): string {
   const code = networkCode(error)
   if (code !== undefined) return `${meanings[code]} (${code}).`
-  if (isUnconnected(error)) return 'there is no connection to it now; one is being made.'
   const message = error instanceof Error ? error.message : String(error)
+  const meant = sayings.find(([said]) => message.includes(said))?.[1]
+  if (meant !== undefined) return meant
   return message.split('\n')[0] || 'no reason was given.'
 }
 
-/** How ioredis says that it was given a command while it connects anew. */
-function isUnconnected(error: unknown): boolean {
-  return error instanceof Error && error.message.includes("Stream isn't writeable")
-}
+/** What ioredis means, in words for whoever runs it. */
+const sayings: readonly (readonly [said: string, meant: string])[] = [
+  ["Stream isn't writeable", 'there is no connection to it now; one is being made.'],
+  ['Failed to refresh slots cache', 'no node of the cluster answers.'],
+  ['All sentinels are unreachable', 'no sentinel answers, or none knows the master by that name.'],
+]
 
 const maxCauses = 5
 

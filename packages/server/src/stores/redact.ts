@@ -14,7 +14,7 @@ export function keepSecret(password: string): void {
 
 /**
  * The text without passwords: those that `keepSecret` was told, and whatever stands where a URL, a connection string or
- * a parameter has one. The text may be a URL or any message.
+ * a parameter has one. The text may be a URL or any message. Advice on how a URL is written has USER:PASSWORD in it.
  */
 export function redact(text: string): string {
   let shown = text
@@ -22,7 +22,7 @@ export function redact(text: string): string {
   for (const secret of [...secrets].sort((a, b) => b.length - a.length))
     shown = isWord(secret) ? shown.replaceAll(wordOf(secret), hidden) : shown.replaceAll(secret, hidden)
   return shown
-    .replaceAll(/([a-z][a-z0-9+.-]*:\/\/)\S*@/gi, `$1${hidden}@`)
+    .replaceAll(/([a-z][a-z0-9+.-]*:\/\/)(?!USER:PASSWORD@)\S*@/gi, `$1${hidden}@`)
     .replaceAll(
       /\b(pass(?:word|wd|phrase)?|pwd)(["']\s*:\s*|\s*=\s*)(?:"[^"]*"|'[^']*'|[^\s&;,"']+)/gi,
       `$1$2${hidden}`,
