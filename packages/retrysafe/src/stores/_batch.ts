@@ -1,5 +1,5 @@
 /* Coalescing: calls that are made while a statement is in flight go together in the next one. */
-import { compareBytes } from './_memory-order.js'
+import { compareBytes } from './_key-order.js'
 
 /** What is coalesced. */
 export interface BatchedCall {

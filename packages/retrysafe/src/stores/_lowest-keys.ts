@@ -1,7 +1,7 @@
 /* A page in the byte order of keys, out of a scan that comes in any order. */
 import { isListed, isOver, type Rec } from '../contract/index.js'
 import type { ListFilter } from './_driver.js'
-import { compareBytes } from './_memory-order.js'
+import { compareBytes } from './_key-order.js'
 
 type Listed = readonly [key: string, record: Rec]
 

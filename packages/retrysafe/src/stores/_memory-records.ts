@@ -10,8 +10,8 @@ import {
   toListed,
   utf8Length,
 } from '../contract/index.js'
+import { compareBytes } from './_key-order.js'
 import { createExpiryQueue, type Expiring, type ExpiryQueue } from './_memory-expiry.js'
-import { compareBytes } from './_memory-order.js'
 
 /** What an entry takes besides its strings: the record, its numbers, its places in the map and the queue. */
 const overheadBytes = 512

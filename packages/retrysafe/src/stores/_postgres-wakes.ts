@@ -1,5 +1,5 @@
 import { badOption } from '../contract/index.js'
-import { createWakes } from './_memory-wakes.js'
+import { createWakes } from './_wakes.js'
 
 /** A lasting connection of `pg`: a connected Client. A Pool will not do. */
 export interface PostgresListenClient {

@@ -1,6 +1,6 @@
 import { isListed, isOver, type Rec } from '../contract/index.js'
 import type { Driver, ListFilter } from './_driver.js'
-import { compareBytes } from './_memory-order.js'
+import { compareBytes } from './_key-order.js'
 import type { Port } from './_redis-client.js'
 import type { FullPrefix } from './_redis-names.js'
 import { toText } from './_redis-replies.js'

@@ -1,8 +1,8 @@
 /* Who waits for a key is told by pub/sub. The channel is named like the key, so that in a Cluster both are on one node. */
 import { badOption, isOver, type Rec } from '../contract/index.js'
-import { createWakes } from './_memory-wakes.js'
 import type { FullPrefix } from './_redis-names.js'
 import { toText } from './_redis-replies.js'
+import { createWakes } from './_wakes.js'
 
 /** The part of a second connection of `ioredis` or `iovalkey` that the store calls. It is in subscriber mode then. */
 export interface IoredisSubscriber {

@@ -18,6 +18,7 @@ import { claim, complete, names, type Refused, release, renew, type Table, table
 import { insist } from './_insist.js'
 import { lowestKeys } from './_lowest-keys.js'
 import { type SwapCalls, swapCalls } from './_swap.js'
+import { wholeMs } from './_whole-ms.js'
 
 export type { DynamodbClient, DynamodbItem, DynamodbValue } from './_dynamodb-client.js'
 
@@ -81,15 +82,6 @@ export function dynamodbStore(options: DynamodbStoreOptions): DynamodbStore {
     migrate: () => migrate(table),
     toError: (error) => toError(where, error),
   })
-}
-
-/** The attributes hold whole numbers; a clock may say more. */
-function wholeMs(clock: Clock): Clock {
-  return {
-    now: () => Math.floor(clock.now()),
-    monotonic: () => clock.monotonic(),
-    sleep: (ms, signal, background) => clock.sleep(ms, signal, background),
-  }
 }
 
 /** One request each where all is as it usually is; else the rules decide, by what the refusal showed. */

@@ -8,13 +8,14 @@ import {
   type Random,
   systemClock,
 } from '../contract/index.js'
-import { type Driver, storeOf } from './_driver.js'
+import { storeOf } from './_driver.js'
 import { insist } from './_insist.js'
 import { askingOf, type MysqlClient } from './_mysql-client.js'
 import { mysqlDriver } from './_mysql-driver.js'
 import { checkTable, defaultTable, migrateTable, quoteTable } from './_mysql-schema.js'
 import { statementsOf } from './_mysql-statements.js'
 import { type Mysql, passes } from './_mysql-table.js'
+import { onceReady } from './_once-ready.js'
 
 export type { MysqlClient, MysqlStatement, MysqlValue } from './_mysql-client.js'
 export { mysqlSchema } from './_mysql-schema.js'
@@ -75,37 +76,6 @@ export function mysqlStore(options: MysqlStoreOptions): MysqlStore {
     ...onceReady(mysqlDriver(mysql), check),
     migrate: () => patiently(() => migrateTable(asking, table)),
   })
-}
-
-/** Looks at the table and the client before the first call, and never again once they were right. */
-function onceReady(driver: Driver, check: () => Promise<void>): Driver {
-  let isReady = false
-  let checking: Promise<void> | undefined
-  const ready = (): Promise<void> => {
-    checking ??= check().then(
-      () => {
-        isReady = true
-      },
-      (error: unknown) => {
-        checking = undefined
-        throw error
-      },
-    )
-    return checking
-  }
-  const after = <T>(call: () => Promise<T>): Promise<T> => (isReady ? call() : ready().then(call))
-  return {
-    ...driver,
-    begin: (key, ask) => after(() => driver.begin(key, ask)),
-    complete: (key, ask) => after(() => driver.complete(key, ask)),
-    renew: (key, ask) => after(() => driver.renew(key, ask)),
-    release: (key, token) => after(() => driver.release(key, token)),
-    free: (key, attempt) => after(() => driver.free(key, attempt)),
-    read: (key) => after(() => driver.read(key)),
-    discard: (key) => after(() => driver.discard(key)),
-    purge: (limit) => after(() => driver.purge(limit)),
-    list: (filter) => after(() => driver.list(filter)),
-  }
 }
 
 /** A client may be set to turn the bytes of columns into something else; then that is passed by. */

@@ -10,8 +10,9 @@ import {
   systemClock,
   type Wakeable,
 } from '../contract/index.js'
-import { type Driver, storeOf } from './_driver.js'
+import { storeOf } from './_driver.js'
 import { insist } from './_insist.js'
+import { onceReady } from './_once-ready.js'
 import { driverOf } from './_postgres-calls.js'
 import { type PostgresClient, type Send, senderOf } from './_postgres-client.js'
 import { isPassing } from './_postgres-errors.js'
@@ -106,37 +107,6 @@ export function postgresStore(options: PostgresStoreOptions): PostgresStore | (P
       closed = true
       return store.close()
     },
-  }
-}
-
-/** Looks at the version of the tables before the first call, and never again once it was right. */
-function onceReady(driver: Driver, check: () => Promise<void>): Driver {
-  let isReady = false
-  let checking: Promise<void> | undefined
-  const ready = (): Promise<void> => {
-    checking ??= check().then(
-      () => {
-        isReady = true
-      },
-      (error: unknown) => {
-        checking = undefined
-        throw error
-      },
-    )
-    return checking
-  }
-  const after = <T>(call: () => Promise<T>): Promise<T> => (isReady ? call() : ready().then(call))
-  return {
-    ...driver,
-    begin: (key, ask) => after(() => driver.begin(key, ask)),
-    complete: (key, ask) => after(() => driver.complete(key, ask)),
-    renew: (key, ask) => after(() => driver.renew(key, ask)),
-    release: (key, token) => after(() => driver.release(key, token)),
-    free: (key, attempt) => after(() => driver.free(key, attempt)),
-    read: (key) => after(() => driver.read(key)),
-    discard: (key) => after(() => driver.discard(key)),
-    purge: (limit) => after(() => driver.purge(limit)),
-    list: (filter) => after(() => driver.list(filter)),
   }
 }
 

@@ -42,6 +42,7 @@ import type { SqliteDatabase } from './_sqlite-client.js'
 import { closeFile, openFile, toFile, warnOfReset } from './_sqlite-file.js'
 import { createQueue, drain, type Queue, queueBegin, queueWrite, readNow } from './_sqlite-queue.js'
 import { bind, type Connection, listRecords, readRecord, writeRecord } from './_sqlite-records.js'
+import { wholeMs } from './_whole-ms.js'
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from './_sqlite-client.js'
 
@@ -128,15 +129,6 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
       })
       return closing
     },
-  }
-}
-
-/** The columns hold whole numbers; a clock may say more. */
-function wholeMs(clock: Clock): Clock {
-  return {
-    now: () => Math.floor(clock.now()),
-    monotonic: () => clock.monotonic(),
-    sleep: (ms, signal, background) => clock.sleep(ms, signal, background),
   }
 }
 
