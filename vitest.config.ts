@@ -21,7 +21,7 @@ export default defineConfig({
       },
       { find: /^retrysafe$/, replacement: source('index.ts') },
       {
-        find: /^retrysafe\/(memory|sqlite|postgres|mysql|redis|dynamodb|compare-and-swap)$/,
+        find: /^retrysafe\/(memory|sqlite|postgres|mysql|redis|dynamodb|cas)$/,
         replacement: source('stores/$1.ts'),
       },
       { find: /^retrysafe\/(node|fetch|hono|express|fastify)$/, replacement: source('http/$1.ts') },

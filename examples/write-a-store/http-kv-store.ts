@@ -1,6 +1,6 @@
 /* A store for that engine: what it can do is said once, and all rules of the contract come with it. */
 import type { Clock, IdempotencyStore, Inspectable } from 'retrysafe'
-import { compareAndSwapStore } from 'retrysafe/compare-and-swap'
+import { compareAndSwapStore } from 'retrysafe/cas'
 
 export interface HttpKvStoreOptions {
   url: string

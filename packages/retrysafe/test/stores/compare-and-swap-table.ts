@@ -1,4 +1,4 @@
-import type { ScannableTable } from '../../src/stores/compare-and-swap.js'
+import type { ScannableTable } from '../../src/stores/cas.js'
 
 export interface MapTable extends ScannableTable<string> {
   readonly entries: Map<string, { value: Uint8Array; version: string; expiresAt: number | undefined }>

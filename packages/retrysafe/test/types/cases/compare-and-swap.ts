@@ -1,6 +1,6 @@
 /* Tables of engines with conditional writes, and what their stores offer. */
 import type { IdempotencyStore, Inspectable } from 'retrysafe'
-import { type CompareAndSwapTable, compareAndSwapStore, type ScannableTable } from 'retrysafe/compare-and-swap'
+import { type CompareAndSwapTable, compareAndSwapStore, type ScannableTable } from 'retrysafe/cas'
 
 declare const plain: CompareAndSwapTable<number>
 declare const scannable: ScannableTable<string>

@@ -96,7 +96,7 @@ export type CompareAndSwapStore = IdempotencyStore & Pick<Inspectable, 'delete' 
  * `store_corrupt` (a key holds what is no record), `unsupported` (a record of a later version) and `value_too_large`.
  * @example
  * ```ts
- * import { compareAndSwapStore } from 'retrysafe/compare-and-swap'
+ * import { compareAndSwapStore } from 'retrysafe/cas'
  *
  * const entries = new Map<string, { value: Uint8Array; version: number }>()
  * let writes = 0
