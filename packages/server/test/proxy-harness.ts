@@ -2,7 +2,7 @@
 import type { IdempotencyStore, Inspectable } from 'retrysafe'
 import { memoryStore } from 'retrysafe/memory'
 import type { AdapterHandler, AdapterNeed, AdapterOptions, OpenAdapter, Script } from 'retrysafe/testkit'
-import { answer, listen } from '../../retrysafe/test/http/node-harness.js'
+import { answer, listen } from '../../retrysafe/test/http/node/harness.js'
 import { connectRaw, exchangeHttp1 } from '../../retrysafe/test/http/raw-client.js'
 import type { ProxySettings } from '../src/cli/proxy-settings.js'
 import { proxyTo } from './bench.js'

@@ -1,17 +1,19 @@
 import type { Operation } from '../engine/index.js'
-import { createAdapter, routeHooks } from './_fastify-adapter.js'
-import { exchangeOf } from './_fastify-exchange.js'
+import { factsOf, operationOfNode, refuseUnread } from './carriers/node.js'
+import { createKeyGate, type KeyGateOptions } from './core/key-gate.js'
+import type { HttpOptions } from './core/options.js'
+import { createAdapter, routeHooks } from './fastify/adapter.js'
+import { exchangeOf } from './fastify/exchange.js'
 import type {
   FastifyLikePlugin,
   FastifyLikeRequest,
   IdempotentRoute,
   Instance,
   LifecycleHook,
-} from './_fastify-types.js'
-import { factsOf, operationOfNode, refuseUnread } from './carriers/node.js'
-import { createKeyGate, type KeyGateOptions } from './core/key-gate.js'
-import type { HttpOptions } from './core/options.js'
+} from './fastify/types.js'
 
+export type { KeyGateOptions } from './core/key-gate.js'
+export type { HttpOptions, ResponseHead } from './core/options.js'
 export type {
   FastifyLikePlugin,
   FastifyLikeReply,
@@ -20,9 +22,7 @@ export type {
   IdempotentRoute,
   LifecycleHook,
   ParsingHook,
-} from './_fastify-types.js'
-export type { KeyGateOptions } from './core/key-gate.js'
-export type { HttpOptions, ResponseHead } from './core/options.js'
+} from './fastify/types.js'
 
 /**
  * A plugin that makes the routes of its context idempotent, and those of contexts within, from its registration on:

@@ -1,6 +1,6 @@
 import type { Operation } from '../engine/index.js'
+import { responseOf } from './carriers/web/response.js'
 import { carryWeb, factsOf, type Lifetime, operationOfWeb } from './carriers/web.js'
-import { responseOf } from './carriers/web-response.js'
 import { createGate } from './core/gate.js'
 import { createKeyGate, type KeyGateOptions } from './core/key-gate.js'
 import type { HttpOptions } from './core/options.js'

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Operation } from '../engine/index.js'
+import { sendAnswer } from './carriers/node/response.js'
 import { carryNode, factsOf, operationOfNode } from './carriers/node.js'
-import { sendAnswer } from './carriers/node-response.js'
 import { createGate } from './core/gate.js'
 import { createKeyGate, type KeyGateOptions } from './core/key-gate.js'
 import type { HttpOptions } from './core/options.js'

@@ -9,10 +9,10 @@ import {
   readInteger,
   systemClock,
 } from '../contract/index.js'
-import { type Driver, storeOf } from './_driver.js'
-import { lowestKeys } from './_lowest-keys.js'
-import { packRecord, unpackRecord } from './_packed-record.js'
-import { type SwapTable, swapCalls } from './_swap.js'
+import { type Driver, storeOf } from './shared/driver.js'
+import { lowestKeys } from './shared/lowest-keys.js'
+import { packRecord, unpackRecord } from './shared/packed-record.js'
+import { type SwapTable, swapCalls } from './shared/swap.js'
 
 /** A value with what tells whether it still is there. */
 export interface VersionedValue<Version> {

@@ -10,17 +10,17 @@ import {
   readInteger,
   systemClock,
 } from '../contract/index.js'
-import { type ListFilter, storeOf } from './_driver.js'
-import { type DynamodbClient, type DynamodbItem, isDynamodbClient, nameOf } from './_dynamodb-client.js'
-import { keyOf, leanAttributes, maxValueBytes, readItem } from './_dynamodb-items.js'
-import { migrate } from './_dynamodb-migration.js'
-import { claim, complete, names, type Refused, release, renew, type Table, tableOf } from './_dynamodb-table.js'
-import { insist } from './_insist.js'
-import { lowestKeys } from './_lowest-keys.js'
-import { type SwapCalls, swapCalls } from './_swap.js'
-import { wholeMs } from './_whole-ms.js'
+import { type DynamodbClient, type DynamodbItem, isDynamodbClient, nameOf } from './dynamodb/client.js'
+import { keyOf, leanAttributes, maxValueBytes, readItem } from './dynamodb/items.js'
+import { migrate } from './dynamodb/migration.js'
+import { claim, complete, names, type Refused, release, renew, type Table, tableOf } from './dynamodb/table.js'
+import { type ListFilter, storeOf } from './shared/driver.js'
+import { insist } from './shared/insist.js'
+import { lowestKeys } from './shared/lowest-keys.js'
+import { type SwapCalls, swapCalls } from './shared/swap.js'
+import { wholeMs } from './shared/whole-ms.js'
 
-export type { DynamodbClient, DynamodbItem, DynamodbValue } from './_dynamodb-client.js'
+export type { DynamodbClient, DynamodbItem, DynamodbValue } from './dynamodb/client.js'
 
 /** A page of a scan is 1 MB of items: a list reads a gigabyte at most. */
 const maxScannedPages = 1000

@@ -33,8 +33,8 @@ import {
   type Wakeable,
   type WriteDecision,
 } from '../contract/index.js'
-import { createShelf, drop, type Entry, listPage, putClaim, putValue, type Shelf, sweep } from './_memory-records.js'
-import { createWakes, type Wakes } from './_wakes.js'
+import { createShelf, drop, type Entry, listPage, putClaim, putValue, type Shelf, sweep } from './memory/records.js'
+import { createWakes, type Wakes } from './shared/wakes.js'
 
 /** A Map of V8 ends a little above 16 million members. */
 const entriesLimit: Limit = { default: 100_000, min: 1, max: 16_000_000 }

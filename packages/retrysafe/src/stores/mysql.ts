@@ -8,17 +8,17 @@ import {
   type Random,
   systemClock,
 } from '../contract/index.js'
-import { storeOf } from './_driver.js'
-import { insist } from './_insist.js'
-import { askingOf, type MysqlClient } from './_mysql-client.js'
-import { mysqlDriver } from './_mysql-driver.js'
-import { checkTable, defaultTable, migrateTable, quoteTable } from './_mysql-schema.js'
-import { statementsOf } from './_mysql-statements.js'
-import { type Mysql, passes } from './_mysql-table.js'
-import { onceReady } from './_once-ready.js'
+import { askingOf, type MysqlClient } from './mysql/client.js'
+import { mysqlDriver } from './mysql/driver.js'
+import { checkTable, defaultTable, migrateTable, quoteTable } from './mysql/schema.js'
+import { statementsOf } from './mysql/statements.js'
+import { type Mysql, passes } from './mysql/table.js'
+import { storeOf } from './shared/driver.js'
+import { insist } from './shared/insist.js'
+import { onceReady } from './shared/once-ready.js'
 
-export type { MysqlClient, MysqlStatement, MysqlValue } from './_mysql-client.js'
-export { mysqlSchema } from './_mysql-schema.js'
+export type { MysqlClient, MysqlStatement, MysqlValue } from './mysql/client.js'
+export { mysqlSchema } from './mysql/schema.js'
 
 export interface MysqlStoreOptions {
   /**

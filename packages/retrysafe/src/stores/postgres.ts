@@ -10,12 +10,9 @@ import {
   systemClock,
   type Wakeable,
 } from '../contract/index.js'
-import { storeOf } from './_driver.js'
-import { insist } from './_insist.js'
-import { onceReady } from './_once-ready.js'
-import { driverOf } from './_postgres-calls.js'
-import { type PostgresClient, type Send, senderOf } from './_postgres-client.js'
-import { isPassing } from './_postgres-errors.js'
+import { driverOf } from './postgres/calls.js'
+import { type PostgresClient, type Send, senderOf } from './postgres/client.js'
+import { isPassing } from './postgres/errors.js'
 import {
   checkVersion,
   migrationOf,
@@ -23,13 +20,16 @@ import {
   type PostgresNames,
   type PostgresSchemaOptions,
   readVersion,
-} from './_postgres-schema.js'
-import { statementsOf } from './_postgres-statements.js'
-import { listenTo, type PostgresListener, toPush } from './_postgres-wakes.js'
+} from './postgres/schema.js'
+import { statementsOf } from './postgres/statements.js'
+import { listenTo, type PostgresListener, toPush } from './postgres/wakes.js'
+import { storeOf } from './shared/driver.js'
+import { insist } from './shared/insist.js'
+import { onceReady } from './shared/once-ready.js'
 
-export type { PostgresClient, PostgresQueryClient, PostgresUnsafeClient, PostgresValue } from './_postgres-client.js'
-export { type PostgresSchemaOptions, postgresSchema } from './_postgres-schema.js'
-export type { PostgresListenClient, PostgresListener, PostgresListenFunction } from './_postgres-wakes.js'
+export type { PostgresClient, PostgresQueryClient, PostgresUnsafeClient, PostgresValue } from './postgres/client.js'
+export { type PostgresSchemaOptions, postgresSchema } from './postgres/schema.js'
+export type { PostgresListenClient, PostgresListener, PostgresListenFunction } from './postgres/wakes.js'
 
 export interface PostgresStoreOptions extends PostgresSchemaOptions {
   /** A ready client, which stays yours: of pg, postgres.js, PGlite or Neon. `close` leaves it open. */

@@ -9,19 +9,19 @@ import {
   systemClock,
   type Wakeable,
 } from '../contract/index.js'
-import { storeOf } from './_driver.js'
-import { type RedisClient, toPort } from './_redis-client.js'
-import { toRedisError } from './_redis-errors.js'
-import { listRecords } from './_redis-list.js'
-import { createFullPrefix } from './_redis-names.js'
-import { type Checkable, checkMasters } from './_redis-ready.js'
-import { readReplicas, withReplicas } from './_redis-replicas.js'
-import { redisCalls } from './_redis-table.js'
-import { createRedisWakes, type RedisSubscriber, type Wakes } from './_redis-wakes.js'
+import { type RedisClient, toPort } from './redis/client.js'
+import { toRedisError } from './redis/errors.js'
+import { listRecords } from './redis/list.js'
+import { createFullPrefix } from './redis/names.js'
+import { type Checkable, checkMasters } from './redis/ready.js'
+import { readReplicas, withReplicas } from './redis/replicas.js'
+import { redisCalls } from './redis/table.js'
+import { createRedisWakes, type RedisSubscriber, type Wakes } from './redis/wakes.js'
+import { storeOf } from './shared/driver.js'
 
-export type { IoredisClient, NodeRedisClient, RedisClient } from './_redis-client.js'
-export type { Checkable } from './_redis-ready.js'
-export type { IoredisSubscriber, NodeRedisSubscriber, RedisSubscriber } from './_redis-wakes.js'
+export type { IoredisClient, NodeRedisClient, RedisClient } from './redis/client.js'
+export type { Checkable } from './redis/ready.js'
+export type { IoredisSubscriber, NodeRedisSubscriber, RedisSubscriber } from './redis/wakes.js'
 
 /** Redis does one thing at a time: everybody else waits while a value is copied. A string of Redis may have 512 MB. */
 const maxValueBytes = 32 * 1024 * 1024

@@ -38,13 +38,13 @@ import {
   toRecord,
   type WriteDecision,
 } from '../contract/index.js'
-import type { SqliteDatabase } from './_sqlite-client.js'
-import { closeFile, openFile, toFile, warnOfReset } from './_sqlite-file.js'
-import { createQueue, drain, type Queue, queueBegin, queueWrite, readNow } from './_sqlite-queue.js'
-import { bind, type Connection, listRecords, readRecord, writeRecord } from './_sqlite-records.js'
-import { wholeMs } from './_whole-ms.js'
+import { wholeMs } from './shared/whole-ms.js'
+import type { SqliteDatabase } from './sqlite/client.js'
+import { closeFile, openFile, toFile, warnOfReset } from './sqlite/file.js'
+import { createQueue, drain, type Queue, queueBegin, queueWrite, readNow } from './sqlite/queue.js'
+import { bind, type Connection, listRecords, readRecord, writeRecord } from './sqlite/records.js'
 
-export type { SqliteDatabase, SqliteStatement, SqliteValue } from './_sqlite-client.js'
+export type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite/client.js'
 
 /**
  * Writing more keeps the event loop for seconds. SQLite itself holds up to 1 GB in a row, but libsql stores NULL and

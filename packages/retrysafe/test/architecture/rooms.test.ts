@@ -30,14 +30,30 @@ test('most of the library is runtime-neutral', () => {
 
 const contract = { 'retrysafe/src/contract/index.ts': 'export {}\n', 'retrysafe/src/contract/keys.ts': 'export {}\n' }
 
-test('a store may import the contract and helpers of its folder', () => {
+test('a store may import the contract, its own folder and what stores share', () => {
   expect(
     judge({
       ...contract,
-      'retrysafe/src/stores/_rows.ts': "import '../contract/index.js'\n",
-      'retrysafe/src/stores/redis.ts': "import './_rows.js'\nimport '../contract/index.js'\n",
+      'retrysafe/src/stores/shared/swap.ts': "import '../../contract/index.js'\n",
+      'retrysafe/src/stores/redis/rows.ts': "import '../../contract/index.js'\nimport '../shared/swap.js'\n",
+      'retrysafe/src/stores/redis.ts': "import './redis/rows.js'\nimport './shared/swap.js'\n",
     }),
   ).toEqual([])
+})
+
+test('what stores share imports no store, and no store what another one keeps in its folder', () => {
+  expect(
+    judge({
+      'retrysafe/src/stores/redis/rows.ts': '',
+      'retrysafe/src/stores/mysql/rows.ts': "import '../redis/rows.js'\n",
+      'retrysafe/src/stores/mysql.ts': "import './redis/rows.js'\n",
+      'retrysafe/src/stores/shared/swap.ts': "import '../redis/rows.js'\n",
+    }),
+  ).toEqual([
+    'retrysafe/src/stores/mysql.ts:1 a store imports only its own folder and shared, not redis',
+    'retrysafe/src/stores/mysql/rows.ts:1 a store imports only its own folder and shared, not redis',
+    'retrysafe/src/stores/shared/swap.ts:1 what stores share imports no store, not redis',
+  ])
 })
 
 test('the contract imports no other room', () => {
@@ -59,7 +75,7 @@ test('a store never imports the engine, not even a type, nor another store', () 
     }),
   ).toEqual([
     'retrysafe/src/stores/redis.ts:1 stores may not import engine',
-    'retrysafe/src/stores/redis.ts:2 a store imports no sibling but _helpers of its own folder, not memory',
+    'retrysafe/src/stores/redis.ts:2 a store imports only its own folder and shared, not memory',
     'retrysafe/src/stores/redis.ts:3 stores may not import engine',
   ])
 })
@@ -69,7 +85,9 @@ test('an adapter imports no store and no sibling adapter, and the core imports n
     judge({
       'retrysafe/src/stores/memory.ts': '',
       'retrysafe/src/http/core.ts': "import './express.js'\n",
-      'retrysafe/src/http/express.ts': "import '../stores/memory.js'\nimport './koa.js'\nimport './node.js'\n",
+      'retrysafe/src/http/express.ts':
+        "import '../stores/memory.js'\nimport './koa.js'\nimport './node.js'\nimport './express/body.js'\n",
+      'retrysafe/src/http/express/body.ts': "import '../koa.js'\n",
       'retrysafe/src/http/koa.ts': '',
       'retrysafe/src/http/node.ts': "import { createServer } from 'node:http'\n",
     }),
@@ -77,6 +95,7 @@ test('an adapter imports no store and no sibling adapter, and the core imports n
     'retrysafe/src/http/core.ts:1 only users import an adapter, not the core: express',
     'retrysafe/src/http/express.ts:1 http may not import stores',
     'retrysafe/src/http/express.ts:2 an adapter imports no sibling adapter, not koa',
+    'retrysafe/src/http/express/body.ts:1 an adapter imports no sibling adapter, not koa',
   ])
 })
 

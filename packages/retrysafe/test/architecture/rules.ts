@@ -16,14 +16,14 @@ const longestFile = 300
  * Files that may use Node. All others of the library run wherever there are Web APIs: Deno, Bun, Workers, browsers.
  */
 export const nodeOnly: readonly RegExp[] = [
-  /^packages\/retrysafe\/src\/stores\/_?sqlite[^/]*\.ts$/,
-  /^packages\/retrysafe\/src\/http\/(?:.*\/)?_?(?:node|express|fastify)[^/]*\.ts$/,
+  /^packages\/retrysafe\/src\/stores\/sqlite(?:\.ts$|\/)/,
+  /^packages\/retrysafe\/src\/http\/(?:carriers\/)?(?:node|express|fastify)(?:\.ts$|\/)/,
   /^packages\/server\//,
 ]
 
 /** Packages that the library loads when they are installed and asked for. It has no other dependency, not even a type. */
 const lazyPackages: readonly { readonly files: RegExp; readonly specifiers: readonly string[] }[] = [
-  { files: /^packages\/retrysafe\/src\/stores\/_?sqlite[^/]*\.ts$/, specifiers: ['libsql', 'better-sqlite3'] },
+  { files: /^packages\/retrysafe\/src\/stores\/sqlite(?:\.ts$|\/)/, specifiers: ['libsql', 'better-sqlite3'] },
 ]
 
 /**
@@ -132,30 +132,32 @@ function judgeRooms(path: string, target: string): string | undefined {
   return undefined
 }
 
-/** A store is one file, with helpers whose names begin with `_` in its folder: no store imports another. */
+/** A store is a file and the folder of the same name beside it: no store imports another, and all share `shared`. */
 function judgeStores(path: string, target: string): string | undefined {
-  const helper = nameOf(target).startsWith('_')
-  const near = posix.dirname(target) === posix.dirname(path)
-  return helper && near ? undefined : `a store imports no sibling but _helpers of its own folder, not ${nameOf(target)}`
+  const [own, other] = [partOf(path), partOf(target)]
+  if (own === other || other === 'shared') return undefined
+  return own === 'shared'
+    ? `what stores share imports no store, not ${other}`
+    : `a store imports only its own folder and shared, not ${other}`
 }
 
 /**
- * An adapter is a thin file that carries the core to one framework. It imports no other adapter, and the core imports
- * none, so that each can be taken alone. The carriers `web` and `node` are what adapters stand on.
+ * An adapter is a thin file that carries the core to one framework, with a folder of its name where it needs more. It
+ * imports no other adapter, and the core imports none, so that each can be taken alone. The carriers `web` and `node`
+ * are what adapters stand on.
  */
 function judgeHttp(path: string, target: string): string | undefined {
-  if (!isAdapter(target)) return undefined
-  return isAdapter(path)
-    ? `an adapter imports no sibling adapter, not ${nameOf(target)}`
-    : `only users import an adapter, not the core: ${nameOf(target)}`
+  const [own, other] = [partOf(path), partOf(target)]
+  if (!frameworks.has(other) || own === other) return undefined
+  return frameworks.has(own)
+    ? `an adapter imports no sibling adapter, not ${other}`
+    : `only users import an adapter, not the core: ${other}`
 }
 
 /** The frameworks that there are adapters for, by the names of their files. */
-const frameworks = /^(?:express|fastify|koa|hono|nest|next|hapi|elysia|h3|nitro|sveltekit|remix|astro|trpc|lambda)$/
-
-function isAdapter(path: string): boolean {
-  return frameworks.test(nameOf(path))
-}
+const frameworks = new Set(
+  'express fastify koa hono nest next hapi elysia h3 nitro sveltekit remix astro trpc lambda'.split(' '),
+)
 
 function checkUses(file: SourceFile): Violation[] {
   const isNeutral = !nodeOnly.some((pattern) => pattern.test(file.path))
@@ -215,6 +217,8 @@ function roomOf(path: string): Room | undefined {
   return rest.includes('/') && Object.hasOwn(mayImport, room) && room !== 'door' ? (room as Room) : undefined
 }
 
-function nameOf(path: string): string {
-  return posix.basename(path, '.ts')
+/** What a file of a room belongs to: `redis` for both `stores/redis.ts` and `stores/redis/client.ts`. */
+function partOf(path: string): string {
+  const [part = ''] = path.slice(library.length).split('/').slice(1)
+  return part.replace(/\.ts$/, '')
 }

@@ -8,7 +8,7 @@ import { memoryStore } from '../../src/stores/memory.js'
 import { sqliteStore } from '../../src/stores/sqlite.js'
 import { type SimulatedClock, simulatedClock } from '../../src/testkit/simulated-clock.js'
 import { type Call, callOf, type Store } from './calls.js'
-import { clients } from './sqlite-clients.js'
+import { clients } from './sqlite/clients.js'
 
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'retrysafe-rules-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

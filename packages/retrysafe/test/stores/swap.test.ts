@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type IdempotencyStore, type Rec, RetrysafeError } from '../../src/contract/index.js'
-import { type Driver, storeOf } from '../../src/stores/_driver.js'
-import { type SwapTable, swapCalls } from '../../src/stores/_swap.js'
+import { type Driver, storeOf } from '../../src/stores/shared/driver.js'
+import { type SwapTable, swapCalls } from '../../src/stores/shared/swap.js'
 import { type SimulatedClock, simulatedClock } from '../../src/testkit/simulated-clock.js'
 
 type Table = SwapTable<number>

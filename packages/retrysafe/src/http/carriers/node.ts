@@ -7,11 +7,11 @@ import type { Answer, RequestFacts } from '../core/facts.js'
 import type { Admitted, Body, Gate } from '../core/gate.js'
 import type { HeaderList } from '../core/headers.js'
 import type { HttpRun } from '../core/http-run.js'
-import { hasBody, isTouched, type NodeBody, readNodeBody } from './node-body.js'
-import { captureResponse } from './node-capture.js'
-import { carriedOf, openCarried } from './node-carried.js'
-import { cutResponse, headersOf, isHttp1, replaceResponse, sendAnswer } from './node-response.js'
-import { leaveShelter, onBreak, type Shelter, shelterRequest } from './node-shelter.js'
+import { hasBody, isTouched, type NodeBody, readNodeBody } from './node/body.js'
+import { captureResponse } from './node/capture.js'
+import { carriedOf, openCarried } from './node/carried.js'
+import { cutResponse, headersOf, isHttp1, replaceResponse, sendAnswer } from './node/response.js'
+import { leaveShelter, onBreak, type Shelter, shelterRequest } from './node/shelter.js'
 
 /** What the carrier needs to know of a framework. */
 export interface NodeExchange<Request> {

@@ -5,9 +5,9 @@ import type { Answer, RequestFacts } from '../core/facts.js'
 import type { Admitted, Body, Gate } from '../core/gate.js'
 import type { HttpRun } from '../core/http-run.js'
 import { createResponseCopy, joined } from '../core/response-copy.js'
-import { type Capture, capture } from './web-capture.js'
-import { markRun, runOf, unread } from './web-request.js'
-import { responseOf } from './web-response.js'
+import { type Capture, capture } from './web/capture.js'
+import { markRun, runOf, unread } from './web/request.js'
+import { responseOf } from './web/response.js'
 
 /** What the carrier needs to know of a framework. */
 export interface WebExchange<Framework> {

@@ -1,7 +1,7 @@
 import { dynamodbUrl, missing } from '@retrysafe/engines'
 import { dynamodbStore } from '../../../src/stores/dynamodb.js'
-import { clientOf, openHandle } from '../dynamodb-open.js'
-import { startDynamodbProxy } from '../dynamodb-proxy.js'
+import { clientOf, openHandle } from '../dynamodb/open.js'
+import { startDynamodbProxy } from '../dynamodb/proxy.js'
 import type { Bench } from './bench.js'
 
 export const dynamodbBench: Bench = {
@@ -9,8 +9,8 @@ export const dynamodbBench: Bench = {
   url: dynamodbUrl,
   missing: () => missing('dynamodb'),
   open: openHandle,
-  handle: 'test/stores/dynamodb-open.ts',
-  besides: ['test/stores/compare-and-swap-clock.ts'],
+  handle: 'test/stores/dynamodb/open.ts',
+  besides: ['test/stores/cas/clock.ts'],
   prepare: async ({ url, name }) => {
     // The emulator knows no TTL, which a migration sets.
     const proxy = await startDynamodbProxy(url)

@@ -1,6 +1,6 @@
 import { missing, redisUrl } from '@retrysafe/engines'
 import { Redis } from 'ioredis'
-import { age, keysOf } from '../redis-open.js'
+import { age, keysOf } from '../redis/open.js'
 import type { Bench } from './bench.js'
 import { openHandle, patience } from './redis-handle.js'
 

@@ -1,4 +1,0 @@
-import { faultSuite } from './network/faults.js'
-import { mysqlBench } from './network/mysql-bench.js'
-
-faultSuite(mysqlBench)

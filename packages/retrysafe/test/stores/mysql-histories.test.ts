@@ -1,4 +1,0 @@
-import { historySuite } from './network/histories.js'
-import { mysqlBench } from './network/mysql-bench.js'
-
-historySuite(mysqlBench)

@@ -1,4 +1,0 @@
-import { faultSuite } from './network/faults.js'
-import { postgresBench } from './network/postgres-bench.js'
-
-faultSuite(postgresBench)

@@ -1,4 +1,0 @@
-import { historySuite } from './network/histories.js'
-import { postgresBench } from './network/postgres-bench.js'
-
-historySuite(postgresBench)

@@ -1,0 +1,4 @@
+import { faultSuite } from '../network/faults.js'
+import { postgresBench } from '../network/postgres-bench.js'
+
+faultSuite(postgresBench)

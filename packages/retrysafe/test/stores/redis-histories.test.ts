@@ -1,4 +1,0 @@
-import { historySuite } from './network/histories.js'
-import { redisBench } from './network/redis-bench.js'
-
-historySuite(redisBench)
