@@ -41,6 +41,11 @@ export interface PostgresStoreOptions extends PostgresSchemaOptions {
   listen?: PostgresListener | undefined
   /** Joins calls that are made at the same time into one statement. Default true. */
   coalesce?: boolean | undefined
+  /**
+   * Prepares statements on each connection, where the client is a Pool of pg: a replay then costs the server a fraction.
+   * Default true; statements go unprepared after the first refusal of a pooler that does not know them.
+   */
+  prepare?: boolean | undefined
   /** For waiting; records are judged by the server's clock. Default: the machine's own. */
   clock?: Clock | undefined
   /** For jitter. Default `Math.random`. */
@@ -76,10 +81,13 @@ export type PostgresStore = IdempotencyStore & Migratable & Inspectable
 export function postgresStore(options: PostgresStoreOptions & { listen: PostgresListener }): PostgresStore & Wakeable
 export function postgresStore(options: PostgresStoreOptions): PostgresStore
 export function postgresStore(options: PostgresStoreOptions): PostgresStore | (PostgresStore & Wakeable) {
-  const { clock = systemClock, random = Math.random, coalesce = true } = options
+  const { clock = systemClock, random = Math.random, coalesce = true, prepare = true } = options
   if (typeof coalesce !== 'boolean') throw badOption('coalesce', coalesce, 'true or false')
+  if (typeof prepare !== 'boolean') throw badOption('prepare', prepare, 'true or false')
   const names = namesOf(options)
-  const send = senderOf(options.client)
+  const send = senderOf(options.client, prepare)
+  /** What is sent once needs no preparing. */
+  const sendOnce = senderOf(options.client, false)
   const wakes = options.listen === undefined ? undefined : listenTo(options.listen, names.channel)
   const patience = { clock, random, where: names.where }
   const calls = driverOf({
@@ -90,8 +98,8 @@ export function postgresStore(options: PostgresStoreOptions): PostgresStore | (P
     pushOf: wakes === undefined ? () => null : toPush,
   })
   const driver = {
-    ...onceReady(calls, () => insist(patience, () => checkTables(send, names), isPassing)),
-    migrate: () => insist(patience, () => migrate(send, names), isPassing),
+    ...onceReady(calls, () => insist(patience, () => checkTables(sendOnce, names), isPassing)),
+    migrate: () => insist(patience, () => migrate(sendOnce, names), isPassing),
   }
   if (wakes === undefined) return storeOf(driver)
   let closed = false

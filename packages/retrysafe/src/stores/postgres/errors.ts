@@ -39,6 +39,12 @@ export function isPassing(error: unknown): boolean {
   return isConflict(error) || stateOf(error) === held
 }
 
+/** The connection has no such statement, or one that this client did not prepare: nothing was done. */
+export function isNotPrepared(error: unknown): boolean {
+  const state = stateOf(error)
+  return state === '26000' || state === '42P05'
+}
+
 /**
  * Whether a statement for many failed for what may be one call's own reason: the server refused it, so that nothing was
  * written, and said nothing of itself.

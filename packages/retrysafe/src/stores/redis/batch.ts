@@ -1,9 +1,17 @@
-/* Calls that are made at the same moment share one script call: it costs both sides more than what it does. */
+/*
+ * Calls that are made at the same moment share script calls: each costs both sides more than what it does for one key.
+ * Where the client writes each at once, not all share one: the server is at work on the first while the next is written.
+ */
 import { batchLimit } from '../../contract/index.js'
 import type { Port } from './client.js'
 import { isCrossSlot } from './errors.js'
 import type { Script } from './scripts.js'
 
+/** Keys of a script call: each further one of the same moment has twice as many, up to the most. */
+const keysOf = {
+  eager: { fewest: 8, most: 32 },
+  gathering: { fewest: batchLimit.default, most: batchLimit.default },
+} as const
 /** Characters of arguments that one script call takes, besides its first key's. */
 const maxBatchChars = 1_048_576
 
@@ -27,27 +35,47 @@ interface Batch {
   chars: number
 }
 
+/** What is asked of a script in one turn of the event loop. */
+interface Moment {
+  batch: Batch | undefined
+  /** How many keys the batch may have. */
+  room: number
+}
+
 /** Runs a script for a key, `shared` before the key's own arguments. */
 export type Run = (script: Script, shared: readonly string[], key: string, args: readonly string[]) => Promise<Answer>
 
 export function createBatches(port: Port): Run {
-  const open = new Map<Script, Batch>()
+  const keys = keysOf[port.writing]
+  const moments = new Map<Script, Moment>()
   let alone = port.clustered
 
-  function flush(batch: Batch): void {
-    if (open.get(batch.script) === batch) open.delete(batch.script)
+  function flush(moment: Moment): void {
+    const { batch } = moment
+    if (batch === undefined) return
+    moment.batch = undefined
+    moment.room = Math.min(moment.room * 2, keys.most)
     void send(batch)
+  }
+
+  function momentOf(script: Script): Moment {
+    const current = moments.get(script)
+    if (current !== undefined) return current
+    const moment: Moment = { batch: undefined, room: keys.fewest }
+    moments.set(script, moment)
+    queueMicrotask(() => {
+      moments.delete(script)
+      flush(moment)
+    })
+    return moment
   }
 
   async function send({ script, shared, calls }: Batch): Promise<void> {
     try {
       const args = [...shared]
-      const keys: string[] = []
-      for (const call of calls) {
-        keys.push(call.key)
-        args.push(...call.args)
-      }
-      const reply = (await port.run(script, keys, args)) as unknown[]
+      for (const call of calls) args.push(...call.args)
+      const named = calls.map(({ key }) => key)
+      const reply = (await port.run(script, named, args)) as unknown[]
       for (const [index, call] of calls.entries()) call.resolve({ item: reply[index], shared: reply[calls.length] })
     } catch (error) {
       // The server has run nothing: behind one connection there are several, and each call goes by itself from now on.
@@ -64,22 +92,13 @@ export function createBatches(port: Port): Run {
       const call: Call = { key, args, resolve, reject }
       if (alone) return void send({ script, shared, calls: [call], chars: 0 })
       const chars = args.reduce((sum, arg) => sum + arg.length, key.length)
-      let batch = open.get(script)
-      if (batch !== undefined && (!same(batch.shared, shared) || batch.chars + chars > maxBatchChars)) {
-        flush(batch)
-        batch = undefined
-      }
-      if (batch === undefined) {
-        const fresh: Batch = { script, shared, calls: [], chars: 0 }
-        batch = fresh
-        open.set(script, fresh)
-        queueMicrotask(() => {
-          if (open.get(script) === fresh) flush(fresh)
-        })
-      }
-      batch.calls.push(call)
-      batch.chars += chars
-      if (batch.calls.length >= batchLimit.default) flush(batch)
+      const moment = momentOf(script)
+      const { batch } = moment
+      if (batch !== undefined && (!same(batch.shared, shared) || batch.chars + chars > maxBatchChars)) flush(moment)
+      moment.batch ??= { script, shared, calls: [], chars: 0 }
+      moment.batch.calls.push(call)
+      moment.batch.chars += chars
+      if (moment.batch.calls.length >= moment.room) flush(moment)
     })
 }
 

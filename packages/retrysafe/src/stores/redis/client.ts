@@ -1,7 +1,7 @@
 import { badOption } from '../../contract/index.js'
+import { sha1 } from '../shared/sha1.js'
 import { toNumber, toText } from './replies.js'
 import type { Script } from './scripts.js'
-import { sha1 } from './sha1.js'
 
 /** The part of `ioredis` and `iovalkey` that the store calls: a Redis or a Cluster, also through Sentinel. */
 export interface IoredisClient {
@@ -27,6 +27,8 @@ export interface Master {
 export interface Port {
   /** Keys live on several servers, so that a script takes one key. */
   readonly clustered: boolean
+  /** A command is written as it is asked, or with all others of the same turn of the event loop. */
+  readonly writing: 'eager' | 'gathering'
   /** Runs the script, which the server need not know yet. */
   run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>
   masters(): Promise<readonly Master[]>
@@ -60,6 +62,7 @@ function ioredisPort(client: Ioredis): Port {
   })
   return {
     clustered,
+    writing: 'eager',
     run: (script, keys, args) =>
       known(
         () => client.evalsha(shaOf(script), keys.length, ...keys, ...args),
@@ -91,6 +94,7 @@ function nodeRedisPort(client: NodeRedis): Port {
   const single = !clustered && !has(client, 'acquire') && !has(client, 'execute')
   return {
     clustered,
+    writing: 'gathering',
     run: (script, keys, args) => {
       const options = { keys: [...keys], arguments: [...args] }
       return known(

@@ -1,11 +1,12 @@
 /*
- * SHA-1, by which Redis names a loaded script. Web Crypto has it asynchronously only and some platforms forbid it, and
- * nothing here depends on its strength: a script that is not found is sent whole.
+ * SHA-1, by which Redis names a loaded script, and by which prepared statements are named here. Web Crypto has it
+ * asynchronously only and some platforms forbid it, and nothing here depends on its strength: nobody else chooses the
+ * texts.
  */
 
 const utf8 = new TextEncoder()
 
-/** As Redis writes it: 40 hexadecimal digits. */
+/** 40 hexadecimal digits. */
 export function sha1(text: string): string {
   const words = pad(utf8.encode(text))
   const hash = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0]

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { fromBase64, toBase64 } from '../../../src/stores/redis/base64.js'
-import { sha1 } from '../../../src/stores/redis/sha1.js'
+import { sha1 } from '../../../src/stores/shared/sha1.js'
 import { storeCaseSuite } from '../network/store-cases.js'
 import { clients, missingFor, openRedis } from './open.js'
 
