@@ -1,6 +1,8 @@
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { skipReporter } from './tools/skip-reporter.js'
+import { TestOrder } from './tools/test-order.js'
 
 /** A folder for a JSON report of each run; `.ci/run` counts tests by it. */
 const reports = process.env.RETRYSAFE_TEST_REPORTS
@@ -34,6 +36,9 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // Half of the time a test waits, for an engine or for another process.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
+    sequence: { sequencer: TestOrder },
     reporters: [
       'default',
       skipReporter(),
