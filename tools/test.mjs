@@ -5,13 +5,14 @@
 import { betterSqlite3, betterSqlite3Variable } from './better-sqlite3.mjs'
 import { run } from './command.mjs'
 import { isNew, newerNode } from './newer-node.mjs'
+import { prisma, prismaVariable } from './prisma.mjs'
 
 /** The tests that need a newer Node to say everything: those of the SQLite store and of the Node carrier. */
 const forNewerNode = ['packages/retrysafe/test/stores/sqlite', 'packages/retrysafe/test/http/node']
 const vitest = 'node_modules/vitest/vitest.mjs'
 
 const args = process.argv.slice(2)
-const env = { [betterSqlite3Variable]: await betterSqlite3() }
+const env = { [betterSqlite3Variable]: await betterSqlite3(), [prismaVariable]: await prisma() }
 let code = await run(process.execPath, [vitest, 'run', ...args], { env })
 if (args.length === 0 && !isNew()) code = (await testOnNewerNode()) || code
 process.exitCode = code

@@ -21,12 +21,34 @@ const url = (await urlOf()) ?? ''
 const reason = await missing('postgres')
 beforeEach((context) => context.skip(reason !== undefined, reason))
 
+/** The folder of a generated Prisma client and of its adapter for pg. */
+const prismaFolder = process.env.RETRYSAFE_TEST_PRISMA
+
 interface Bridge {
   readonly client: PostgresClient
   close(): Promise<unknown>
 }
 
-const bridges: Readonly<Record<string, () => Bridge>> = {
+/** What is used of a `PrismaClient`. */
+interface Prisma {
+  $queryRawUnsafe(text: string, ...values: unknown[]): PromiseLike<unknown>
+  $disconnect(): Promise<void>
+}
+
+async function openPrisma(): Promise<Bridge> {
+  const { PrismaPg } = (await import(`${prismaFolder}/adapter.js`)) as { PrismaPg: new (options: object) => object }
+  const { PrismaClient } = (await import(`${prismaFolder}/client.js`)) as {
+    PrismaClient: new (options: object) => Prisma
+  }
+  const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: url }) })
+  const client: PostgresQueryClient = {
+    query: async (text, values = []) => (await prisma.$queryRawUnsafe(text, ...values)) as unknown[],
+  }
+  return { client, close: () => prisma.$disconnect() }
+}
+
+const bridges: Readonly<Record<string, () => Bridge | Promise<Bridge>>> = {
+  Prisma: openPrisma,
   Kysely: () => {
     const db = new Kysely<Record<string, never>>({
       dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url }) }),
@@ -87,9 +109,11 @@ for (const [name, open] of Object.entries({ ...bridges, ...prepared }))
   describe(name, () => {
     const schema = freshName()
     let bridge: Bridge | undefined
+    const isMissing = name === 'Prisma' && !prismaFolder
+    beforeEach((context) => context.skip(isMissing, 'Prisma is not installed'))
     beforeAll(async () => {
-      if (reason !== undefined) return
-      bridge = open()
+      if (reason !== undefined || isMissing) return
+      bridge = await open()
       await postgresStore({ client: bridge.client, schema }).migrate()
     })
     afterAll(async () => {
