@@ -80,18 +80,6 @@ const bridges: Readonly<Record<string, () => Bridge | Promise<Bridge>>> = {
 
 /** Not bridges, but wrapped alike: statements that are planned once a connection. */
 const prepared: Readonly<Record<string, () => Bridge>> = {
-  'pg, prepared': () => {
-    const pool = new pg.Pool({ connectionString: url })
-    const names = new Map<string, string>()
-    const client: PostgresQueryClient = {
-      query: (text: string, values?: PostgresValue[]) => {
-        const name = names.get(text) ?? `retrysafe-${names.size}`
-        names.set(text, name)
-        return values?.length ? pool.query({ name, text, values }) : pool.query(text)
-      },
-    }
-    return { client, close: () => pool.end() }
-  },
   'postgres.js, prepared': () => {
     const sql = postgresJs(url, { onnotice: () => undefined })
     const client: PostgresUnsafeClient = {
