@@ -1,6 +1,7 @@
 /* The room's door for the other rooms; `src/index.ts` names what is public. */
 export * from './answers.js'
 export * from './asks.js'
+export * from './base64.js'
 export * from './clock.js'
 export * from './duration.js'
 export * from './errors.js'

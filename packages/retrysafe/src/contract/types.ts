@@ -143,7 +143,10 @@ export interface ListPage {
 export interface Inspectable {
   /** Records in the byte order of their keys. */
   list(query?: ListQuery): Promise<ListPage>
-  /** Deletes whatever the key holds. A retry runs again. Resolves `false` where there was nothing. */
+  /**
+   * Deletes whatever the key holds. A retry runs again. Resolves `false` where there was nothing. Some stores reject with
+   * `store_corrupt` or `unsupported` where they cannot read the record, and leave it to the engine's own tools.
+   */
   delete(key: string): Promise<boolean>
   /** Ends the claim of that attempt, so that a retry may run at once. Resolves `false` where it holds none. */
   free(key: string, options: { attempt: number }): Promise<boolean>
@@ -151,7 +154,10 @@ export interface Inspectable {
 
 /** A store that can push. */
 export interface Wakeable {
-  /** Resolves when the key may have changed, or when the signal aborts. */
+  /**
+   * Resolves when the key may have changed since this call, or when the signal aborts. Rejects when that can no longer
+   * be told; who waits asks more often then.
+   */
   wake(key: string, signal: AbortSignal): Promise<void>
 }
 

@@ -32,7 +32,10 @@ export { type PostgresSchemaOptions, postgresSchema } from './postgres/schema.js
 export type { PostgresListenClient, PostgresListener, PostgresListenFunction } from './postgres/wakes.js'
 
 export interface PostgresStoreOptions extends PostgresSchemaOptions {
-  /** A ready client, which stays yours: of pg, postgres.js, PGlite or Neon. `close` leaves it open. */
+  /**
+   * A ready client, which stays yours: of pg, postgres.js, PGlite or Neon. `close` leaves it open. Not a connection that
+   * is in a transaction of yours: what the store acknowledged would be gone after a rollback, and work would run twice.
+   */
   client: PostgresClient
   /**
    * A lasting connection for wake-ups: those who wait for a response are told at once, instead of asking again. Give it

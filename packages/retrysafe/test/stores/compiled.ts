@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Compiles the rooms that the stores need and the named programs; gives the folder under which they stand. */
 export function compileInto(folder: string, programs: readonly string[]): string {
   const sources = ['src/contract', 'src/stores'].flatMap((room) =>
-    readdirSync(join(root, room)).map((file) => `${room}/${file}`),
+    readdirSync(join(root, room), { recursive: true, encoding: 'utf8' }).map((file) => `${room}/${file}`),
   )
   for (const file of [...sources, ...programs]) {
     if (!file.endsWith('.ts') || file.endsWith('.test.ts')) continue

@@ -1,20 +1,22 @@
 /* One statement for a fresh key, one for a replay, and one for many at once. */
 import { type BeginAsk, type Begun, batchLimit, onBegin } from '../../contract/index.js'
-import { type BatchedCall, createBatch } from '../shared/batch.js'
+import { type BatchedCall, type Batching, createBatch } from '../shared/batch.js'
 import type { Driver } from '../shared/driver.js'
 import { insist } from '../shared/insist.js'
 import type { Sighting, SwapCalls, SwapTable } from '../shared/swap.js'
 import { type MysqlValue, toBytes, toHex } from './client.js'
-import { isConflict, isDuplicate, isNotAlone, isOfOneCall } from './errors.js'
-import { bindText, firstVersion, toSighting } from './records.js'
-import { type Mysql, passes, read, readKey, write } from './table.js'
+import { isDuplicate, isNotAlone, isOfOneCall } from './errors.js'
+import { bindBytes, firstVersion, toSighting } from './records.js'
+import { type Mysql, passes, read, readKey, write, writeSoon } from './table.js'
 
 /** Statements for many that are in flight at once. */
-export const lanes = 2
+const lanes = 2
 /** A statement for many takes no more than this, in bytes of keys and values. */
-export const maxBatchBytes: number = 256 * 1024
+const maxBatchBytes = 256 * 1024
 /** Keys that are remembered as taken. */
 const maxTaken = 2048
+
+type Sharing = Omit<Batching<BatchedCall, never>, 'shares' | 'one' | 'many'>
 
 interface BeginCall extends BatchedCall {
   readonly ask: BeginAsk
@@ -44,12 +46,18 @@ export function recentKeys(): RecentKeys {
   }
 }
 
+/** What the batches of both kinds have in common. */
+export function sharing(mysql: Mysql): Sharing {
+  const { clock, random, where } = mysql
+  const bounds = { lanes, maxCalls: batchLimit.default, maxBytes: maxBatchBytes }
+  return { clock, random, where, ...bounds, mayBeOfOne: isOfOneCall, passes: (error) => passes(mysql, error) }
+}
+
 export function beginOf(mysql: Mysql, table: SwapTable<number>, calls: SwapCalls, taken: RecentKeys): Driver['begin'] {
   const { coalesce, clock } = mysql
   const one = (call: BeginCall): Promise<Seen> => lookAtOne(mysql, taken, call)
-  const many = (asked: readonly BeginCall[]): Promise<Seen[]> => lookAtMany(mysql, taken, asked)
-  const bounds = { lanes, maxCalls: batchLimit.default, maxBytes: maxBatchBytes }
-  const look = coalesce ? createBatch({ ...bounds, shares: true, one, many, mayBeOfOne: isOfOneCall }) : one
+  const many = (asked: readonly BeginCall[]): Promise<(Seen | undefined)[]> => lookAtMany(mysql, taken, asked)
+  const look = coalesce ? createBatch({ ...sharing(mysql), shares: true, one, many }) : one
   return async (key, ask): Promise<Begun> => {
     const sentAt = clock.monotonic()
     const bytes = key.length + ask.token.length + (ask.fingerprint?.length ?? 0)
@@ -107,7 +115,7 @@ async function claim(mysql: Mysql, key: string, ask: BeginAsk): Promise<Seen | u
     toBytes(key),
     firstVersion(),
     toBytes(token),
-    bindText(fingerprint),
+    bindBytes(fingerprint),
     leaseMs,
     retentionMs,
     isUncertain ? 1 : 0,
@@ -115,7 +123,9 @@ async function claim(mysql: Mysql, key: string, ask: BeginAsk): Promise<Seen | u
     isUncertain ? null : leaseMs + retentionMs,
   ]
   try {
-    const { affectedRows, insertId } = await write(mysql, mysql.sql.claim, values)
+    const { affectedRows, insertId } = mysql.coalesce
+      ? await writeSoon(mysql, mysql.sql.claimSoon, values)
+      : await write(mysql, mysql.sql.claim, values)
     // The instant comes as the id of the insert. Where a proxy swallowed it, a read finds the claim by its token.
     return affectedRows === 1 && insertId > 0 ? claimedAt(ask, insertId) : undefined
   } catch (error) {
@@ -131,15 +141,22 @@ function claimedAt(ask: BeginAsk, now: number): Seen {
 }
 
 /** Those of fresh keys by one insert, those of keys that are known to be taken by one read, both at the same time. */
-async function lookAtMany(mysql: Mysql, taken: RecentKeys, asked: readonly BeginCall[]): Promise<Seen[]> {
+async function lookAtMany(mysql: Mysql, taken: RecentKeys, asked: readonly BeginCall[]): Promise<(Seen | undefined)[]> {
   const known = asked.filter(({ key }) => taken.has(key))
   const fresh = asked.filter(({ key }) => !taken.has(key))
   const [seen, claimed] = await Promise.all([readMany(mysql, known), claimMany(mysql, fresh)])
   const found = new Map([...seen, ...claimed])
-  return asked.map(({ key }) => found.get(key) ?? { now: 0, record: undefined, version: undefined })
+  return asked.map(({ key }) => {
+    const one = found.get(key) ?? { now: 0, record: undefined, version: undefined }
+    if (one !== large) return one
+    taken.add(key)
+    return undefined
+  })
 }
 
-type Found = ReadonlyMap<string, Seen>
+/** A record whose values were left out, since those of many would be too much for one answer. */
+const large: unique symbol = Symbol('large')
+type Found = ReadonlyMap<string, Seen | typeof large>
 
 async function claimMany(mysql: Mysql, asked: readonly BeginCall[]): Promise<Found> {
   if (asked.length === 0) return new Map()
@@ -165,11 +182,7 @@ async function insertMany(mysql: Mysql, asked: readonly BeginCall[]): Promise<Fo
     ask.afterCrash === 'uncertain' ? 1 : 0,
   ])
   try {
-    const { affectedRows, insertId } = await insist(
-      mysql,
-      () => mysql.asking.change(mysql.sql.claimMany, [JSON.stringify(rows)]),
-      (error) => isConflict(error) && passes(mysql, error),
-    )
+    const { affectedRows, insertId } = await writeSoon(mysql, mysql.sql.claimMany, [JSON.stringify(rows)])
     if (affectedRows !== asked.length || !(insertId > 0)) return undefined
     return new Map(asked.map(({ key, ask }) => [key, claimedAt(ask, insertId)]))
   } catch (error) {
@@ -182,5 +195,7 @@ async function insertMany(mysql: Mysql, asked: readonly BeginCall[]): Promise<Fo
 async function readMany(mysql: Mysql, asked: readonly BeginCall[]): Promise<Found> {
   if (asked.length === 0) return new Map()
   const rows = await read(mysql, mysql.sql.readMany, [JSON.stringify(asked.map(({ key }) => toHex(key)))])
-  return new Map(rows.map((row) => [asked[Number(row.place) - 1]?.key ?? '', toSighting(row)]))
+  return new Map(
+    rows.map((row) => [asked[Number(row.place) - 1]?.key ?? '', Number(row.is_large) === 1 ? large : toSighting(row)]),
+  )
 }

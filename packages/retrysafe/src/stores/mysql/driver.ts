@@ -1,14 +1,13 @@
-import { batchLimit, type CompleteAsk, encodedBytes, type Rec, type RenewAsk } from '../../contract/index.js'
+import { type CompleteAsk, encodedBytes, type Rec, type RenewAsk } from '../../contract/index.js'
 import { type BatchedCall, createBatch } from '../shared/batch.js'
 import type { Driver, ListFilter } from '../shared/driver.js'
-import { insist } from '../shared/insist.js'
 import { swapCalls } from '../shared/swap.js'
-import { beginOf, lanes, maxBatchBytes, recentKeys } from './begin.js'
+import { beginOf, recentKeys, sharing } from './begin.js'
 import { fromBytes, type MysqlValue, toBytes, toHex } from './client.js'
-import { isConflict, isOfOneCall, toStoreError } from './errors.js'
+import { isLockTimeout, toStoreError } from './errors.js'
 import { bindValue, toSighting, typeOf } from './records.js'
 import { maxBatchedValueBytes } from './statements.js'
-import { type Mysql, maxValueBytes, packetRoom, passes, read, swapTable, write } from './table.js'
+import { type Mysql, maxValueBytes, type PacketRoom, packetRoom, read, swapTable, write, writeSoon } from './table.js'
 
 /** Records that one statement of a purge deletes, so that none holds its locks for long. */
 const purgedPerStatement = 1000
@@ -19,7 +18,7 @@ export function mysqlDriver(mysql: Mysql): Driver {
   const calls = swapCalls(table)
   const taken = recentKeys()
   const room = packetRoom(mysql)
-  const completes = completionOf(mysql)
+  const completes = completionOf(mysql, room)
   return {
     ...calls,
     where: mysql.where,
@@ -51,25 +50,34 @@ interface CompleteCall extends BatchedCall {
 }
 
 /** Nearly always the claim still holds, and one statement does what the rule says. */
-function completionOf(mysql: Mysql): (call: CompleteCall) => Promise<boolean> {
+function completionOf(mysql: Mysql, room: PacketRoom): (call: CompleteCall) => Promise<boolean> {
   const { sql } = mysql
-  const one = async ({ key, ask }: CompleteCall): Promise<boolean> => {
-    const { token, retentionMs, kind, response } = ask
-    const values = [retentionMs ?? null, toBytes(kind), ...bindValue(response), toBytes(key)]
-    const { affectedRows } =
-      token === undefined
-        ? await write(mysql, sql.completeFirst, values)
-        : await write(mysql, sql.complete, [...values, toBytes(token)])
-    return affectedRows > 0
+  const bind = ({ key, ask }: CompleteCall): MysqlValue[] => {
+    const { retentionMs, kind, response } = ask
+    return [retentionMs ?? null, toBytes(kind), ...bindValue(response), toBytes(key)]
   }
-  if (!mysql.coalesce) return one
-  const bounds = { lanes, maxCalls: batchLimit.default, maxBytes: maxBatchBytes }
-  const many = (asked: readonly CompleteCall[]): Promise<boolean[]> => completeMany(mysql, asked)
-  const together = createBatch({ ...bounds, shares: false, one, many, mayBeOfOne: isOfOneCall })
-  return (call) => (call.ask.token === undefined || call.bytes > maxBatchedValueBytes ? one(call) : together(call))
+  const alone = async (call: CompleteCall): Promise<boolean> => {
+    const { token } = call.ask
+    const written =
+      token === undefined
+        ? await write(mysql, sql.completeFirst, bind(call))
+        : await write(mysql, sql.complete, [...bind(call), toBytes(token)])
+    return written.affectedRows > 0
+  }
+  if (!mysql.coalesce) return alone
+  const together = createBatch({
+    ...sharing(mysql),
+    shares: false,
+    one: async (call: CompleteCall) => {
+      const values = [...bind(call), toBytes(call.ask.token ?? '')]
+      return (await writeSoon(mysql, sql.completeSoon, values)).affectedRows > 0
+    },
+    many: (asked) => completeMany(mysql, room, asked),
+  })
+  return (call) => (call.ask.token === undefined || call.bytes > maxBatchedValueBytes ? alone(call) : together(call))
 }
 
-async function completeMany(mysql: Mysql, asked: readonly CompleteCall[]): Promise<boolean[]> {
+async function completeMany(mysql: Mysql, room: PacketRoom, asked: readonly CompleteCall[]): Promise<boolean[]> {
   const rows = asked.map(({ key, ask }) => [
     toHex(key),
     toHex(ask.token ?? ''),
@@ -78,11 +86,9 @@ async function completeMany(mysql: Mysql, asked: readonly CompleteCall[]): Promi
     typeOf(ask.response),
     toHex(ask.response),
   ])
-  const { affectedRows } = await insist(
-    mysql,
-    () => mysql.asking.change(mysql.sql.completeMany, [JSON.stringify(rows)]),
-    (error) => isConflict(error) && passes(mysql, error),
-  )
+  const text = JSON.stringify(rows)
+  await room(asked[0]?.key ?? '', text.length)
+  const { affectedRows } = await writeSoon(mysql, mysql.sql.completeMany, [text])
   // Where not all were, nobody says which: each looks for itself, and finds its own response where it is stored.
   return asked.map(() => affectedRows === asked.length)
 }
@@ -106,12 +112,25 @@ async function purge(mysql: Mysql, limit: number): Promise<number> {
     const most = Math.min(limit - purged, purgedPerStatement)
     const keys = (await read(mysql, mysql.sql.over(most))).map(({ k }) => fromBytes(k)).sort()
     if (keys.length === 0) break
-    const { affectedRows } = await write(mysql, mysql.sql.purge, [JSON.stringify(keys)])
-    purged += affectedRows
+    const gone = await purgeKeys(mysql, keys, 1)
+    purged += gone
     // Nothing of what was seen was left: another purge is at work, and does it.
-    if (affectedRows === 0 || keys.length < most) break
+    if (gone === 0 || keys.length < most) break
   }
   return purged
+}
+
+/** Those of the keys that are over. One that somebody holds is left, and is found by halves, which do not wait for it. */
+async function purgeKeys(mysql: Mysql, keys: readonly string[], waitSeconds: number): Promise<number> {
+  try {
+    return (await writeSoon(mysql, mysql.sql.purge(waitSeconds), [JSON.stringify(keys)])).affectedRows
+  } catch (error) {
+    if (!isLockTimeout(error)) throw error
+    mysql.onRetry?.(error)
+  }
+  if (keys.length === 1) return 0
+  const middle = Math.ceil(keys.length / 2)
+  return (await purgeKeys(mysql, keys.slice(0, middle), 0)) + (await purgeKeys(mysql, keys.slice(middle), 0))
 }
 
 async function list(mysql: Mysql, filter: ListFilter): Promise<(readonly [key: string, record: Rec])[]> {

@@ -1,4 +1,5 @@
 import { type ErrorCode, RetrysafeError } from '../../contract/index.js'
+import { withoutValues } from '../shared/client-error.js'
 
 /** Numbers of errors, see https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html. */
 const duplicate = 1062
@@ -23,6 +24,11 @@ export function isDuplicate(error: unknown): boolean {
   return numberOf(error) === duplicate
 }
 
+/** Somebody held a lock for longer than the statement waits; it was rolled back. */
+export function isLockTimeout(error: unknown): boolean {
+  return numberOf(error) === lockTimeout
+}
+
 export function isNotAlone(error: unknown): boolean {
   return numberOf(error) === nullRefused
 }
@@ -32,25 +38,24 @@ export function missingTable(table: string, cause?: unknown): RetrysafeError {
   return new RetrysafeError(
     'store_unavailable',
     `MySQL: the table ${table} is not there. Call migrate() once before the first use, or run the SQL of mysqlSchema().`,
-    { cause },
+    cause === undefined ? {} : { cause: withoutValues(cause) },
   )
 }
 
 /** Others were at work on the same records, and no single call is to blame. */
 export function isConflict(error: unknown): boolean {
-  const number = numberOf(error)
-  return number !== lockTimeout && passing.has(number ?? 0)
+  return isPassing(error) && !isLockTimeout(error)
 }
 
 /**
  * Whether the failure of a statement for many may be one call's own, so that the others are tried without it: a lock
- * that somebody holds, a value that this table refuses. Not where the connection, the server or the table is gone.
+ * that somebody holds, a value that this table refuses, a packet that all together do not fit into. Not where the connection, the server or the table is gone.
  */
 export function isOfOneCall(error: unknown): boolean {
-  // A record of a later version.
-  if (error instanceof RetrysafeError) return error.code === 'unsupported'
-  const number = numberOf(error)
-  if (number === lockTimeout || number === unsafeUpdate || isDuplicate(error)) return true
+  // A record of a later version, and what would not fit into a packet.
+  if (error instanceof RetrysafeError) return error.code === 'unsupported' || error.code === 'value_too_large'
+  const number = numberOf(error) ?? 0
+  if (number === lockTimeout || number === unsafeUpdate || number === duplicate || tooLarge.has(number)) return true
   const { sqlState } = (typeof error === 'object' && error !== null ? error : {}) as { sqlState?: unknown }
   return typeof sqlState === 'string' && /^(?:22|23|45)/.test(sqlState)
 }
@@ -60,12 +65,12 @@ export function isPassing(error: unknown): boolean {
   return passing.has(numberOf(error) ?? 0)
 }
 
-/** Says in the store's words what the server or the client said; its own error is the cause. */
+/** Says in the store's words what the server or the client said; its own error, without the values, is the cause. */
 export function toStoreError(error: unknown, table: string): RetrysafeError {
   if (error instanceof RetrysafeError) return error
   if (numberOf(error) === noSuchTable) return missingTable(table, error)
   const { code, advice } = verdict(numberOf(error))
-  return new RetrysafeError(code, `MySQL: ${reasonOf(error)}. ${advice}`, { cause: error })
+  return new RetrysafeError(code, `MySQL: ${reasonOf(error)}. ${advice}`, { cause: withoutValues(error) })
 }
 
 function verdict(number: number | undefined): { code: ErrorCode; advice: string } {

@@ -61,38 +61,52 @@ function toRec(row: Row, facts: readonly (number | undefined)[]): Rec {
   }
 }
 
-/** A whole record, in the order of the statements that take one. */
+/** What a column holds of a record. */
+type Column = readonly [name: string, of: (record: Rec, version: number) => MysqlValue]
+
+/** Every column but the key. */
+const columns: readonly Column[] = [
+  ['format', () => recordFormat],
+  ['version', (_, version) => version],
+  ['status', ({ status }) => (status === 'completed' ? 1 : 0)],
+  ['attempt', ({ attempt }) => attempt],
+  ['token', ({ token }) => bindBytes(token)],
+  ['fingerprint', ({ fingerprint }) => bindBytes(fingerprint)],
+  ['lease_ms', ({ leaseMs }) => leaseMs],
+  ['retention_ms', ({ retentionMs }) => retentionMs],
+  ['lease_until', ({ leaseUntil }) => leaseUntil ?? null],
+  ['expires_at', ({ expiresAt }) => expiresAt ?? null],
+  ['after_crash', ({ afterCrash }) => (afterCrash === 'uncertain' ? 1 : 0)],
+  ['created_at', ({ createdAt }) => createdAt],
+  ['updated_at', ({ updatedAt }) => updatedAt],
+  ['completed_at', ({ completedAt }) => completedAt ?? null],
+  ['checkpoint_number', ({ checkpointNumber }) => checkpointNumber],
+  ['withheld', ({ withheld }) => (withheld ? 1 : 0)],
+  ['kind', ({ kind }) => bindBytes(kind)],
+  ['response_type', ({ response }) => bindType(response)],
+  ['response', ({ response }) => bindBytes(response)],
+  ['checkpoint_type', ({ checkpoint }) => bindType(checkpoint)],
+  ['`checkpoint`', ({ checkpoint }) => bindBytes(checkpoint)],
+]
+
+/** In the order in which `bindRecord` gives their values. */
+export const columnNames: readonly string[] = columns.map(([name]) => name)
+
 export function bindRecord(record: Rec, version: number): MysqlValue[] {
-  return [
-    recordFormat,
-    version,
-    record.status === 'completed' ? 1 : 0,
-    record.attempt,
-    bindText(record.token),
-    bindText(record.fingerprint),
-    record.leaseMs,
-    record.retentionMs,
-    record.leaseUntil ?? null,
-    record.expiresAt ?? null,
-    record.afterCrash === 'uncertain' ? 1 : 0,
-    record.createdAt,
-    record.updatedAt,
-    record.completedAt ?? null,
-    record.checkpointNumber,
-    record.withheld ? 1 : 0,
-    bindText(record.kind),
-    ...bindValue(record.response),
-    ...bindValue(record.checkpoint),
-  ]
+  return columns.map(([, of]) => of(record, version))
 }
 
-export function bindText(value: string | undefined): MysqlValue {
+export function bindBytes(value: Encoded | undefined): MysqlValue {
   return value === undefined ? null : toBytes(value)
+}
+
+function bindType(value: Encoded | undefined): MysqlValue {
+  return value === undefined ? null : typeOf(value)
 }
 
 /** A value, before it what it is. */
 export function bindValue(value: Encoded | undefined): [type: MysqlValue, bytes: MysqlValue] {
-  return value === undefined ? [null, null] : [typeOf(value), toBytes(value)]
+  return [bindType(value), bindBytes(value)]
 }
 
 export function typeOf(value: Encoded): number {

@@ -1,4 +1,5 @@
 /* The SQL, in words that MySQL 8 and MariaDB share. Every statement commits by itself. */
+import { columnNames } from './records.js'
 import { recordFormat } from './schema.js'
 
 /** The longest wait of a statement that is told from a jump of the local time, in microseconds. */
@@ -38,30 +39,6 @@ function waiting(seconds: number): string {
   return `/*M! SET STATEMENT innodb_lock_wait_timeout = ${seconds}, sql_safe_updates = 0 FOR */ `
 }
 
-/** Of a whole record, in the order in which it is bound. */
-const columns = [
-  'format',
-  'version',
-  'status',
-  'attempt',
-  'token',
-  'fingerprint',
-  'lease_ms',
-  'retention_ms',
-  'lease_until',
-  'expires_at',
-  'after_crash',
-  'created_at',
-  'updated_at',
-  'completed_at',
-  'checkpoint_number',
-  'withheld',
-  'kind',
-  'response_type',
-  'response',
-  'checkpoint_type',
-  '`checkpoint`',
-]
 const claimed =
   '`key`, format, version, status, attempt, token, fingerprint, lease_ms, retention_ms, lease_until, expires_at, ' +
   'after_crash, created_at, updated_at, checkpoint_number, withheld'
@@ -91,6 +68,11 @@ const numbers = [
 const facts = `CONCAT_WS(',', ${numbers.map((name) => `COALESCE(r.${name}, '')`).join(', ')}, ${now}, ${alone}) AS facts`
 const lean = `${facts}, r.token, r.fingerprint, r.kind`
 const whole = `${lean}, r.response, r.\`checkpoint\``
+/** A statement for many leaves out values of more bytes than this: those of all would be too much for one answer. */
+const maxSharedBytes = 64 * 1024
+const isLarge = `COALESCE(LENGTH(r.response), 0) + COALESCE(LENGTH(r.\`checkpoint\`), 0) > ${maxSharedBytes}`
+const wholeIfSmall = `${lean}, ${isLarge} AS is_large, IF(${isLarge}, NULL, r.response) AS response,
+      IF(${isLarge}, NULL, r.\`checkpoint\`) AS \`checkpoint\``
 
 /** A claim that is in progress and not over, to be changed without being read first. */
 const held = `r.status = 0 AND r.format = ${recordFormat} AND (r.expires_at IS NULL OR r.expires_at > ${now}) AND ${alone}`
@@ -100,11 +82,15 @@ export interface Statements {
   readonly read: string
   readonly readMany: string
   readonly claim: string
+  /** The same, which does not wait for a lock. */
+  readonly claimSoon: string
   readonly claimMany: string
   readonly insert: string
   readonly update: string
   readonly remove: string
   readonly complete: string
+  /** The same, which does not wait for a lock. */
+  readonly completeSoon: string
   readonly completeFirst: string
   readonly completeMany: string
   readonly renew: string
@@ -113,19 +99,19 @@ export interface Statements {
   readonly release: string
   readonly packet: string
   readonly probe: string
-  readonly purge: string
   over(limit: number): string
+  purge(waitSeconds: number): string
   list(conditions: readonly string[], limit: number): string
 }
 
 export function statementsOf(table: string): Statements {
   return {
     read: `SELECT ${whole}, r.\`key\` FROM (SELECT 1 AS one) AS one LEFT JOIN ${table} AS r ON r.\`key\` = ?`,
-    readMany: `SELECT ${whole}, r.\`key\`, q.place FROM ${rowsOf([['k', 4096]], '$')}
+    readMany: `SELECT ${wholeIfSmall}, r.\`key\`, q.place FROM ${rowsOf([['k', 4096]], '$')}
       STRAIGHT_JOIN ${table} AS r ON r.\`key\` = UNHEX(q.k)`,
-    insert: `${waiting(1)}INSERT INTO ${table} (${columns.join(', ')}, \`key\`)
-      SELECT ${columns.map(() => '?').join(', ')}, ? FROM (SELECT 1 AS one) AS one WHERE ${alone}`,
-    update: `${waiting(1)}UPDATE ${table} SET ${columns.map((column) => `${column} = ?`).join(', ')}
+    insert: `${waiting(1)}INSERT INTO ${table} (${columnNames.join(', ')}, \`key\`)
+      SELECT ${columnNames.map(() => '?').join(', ')}, ? FROM (SELECT 1 AS one) AS one WHERE ${alone}`,
+    update: `${waiting(1)}UPDATE ${table} SET ${columnNames.map((name) => `${name} = ?`).join(', ')}
       WHERE \`key\` = ? AND version = ? AND ${alone}`,
     remove: `${waiting(1)}DELETE FROM ${table} WHERE \`key\` = ? AND version = ? AND ${alone}`,
     packet: 'SELECT @@max_allowed_packet AS most',
@@ -133,7 +119,9 @@ export function statementsOf(table: string): Statements {
       UNION ALL SELECT X'00FF', X'00FF', 7`,
     over: (limit) => `SELECT HEX(r.\`key\`) AS k FROM ${table} AS r FORCE INDEX (retrysafe_expiry) JOIN ${clock}
       WHERE r.expires_at <= clock.now ORDER BY r.expires_at LIMIT ${limit}`,
-    purge: `${waiting(1)}DELETE r FROM ${rowsOf([['k', 4096]], '$')} STRAIGHT_JOIN ${table} AS r
+    purge: (
+      waitSeconds,
+    ) => `${waiting(waitSeconds)}DELETE r FROM ${rowsOf([['k', 4096]], '$')} STRAIGHT_JOIN ${table} AS r
       ON r.\`key\` = UNHEX(q.k) WHERE r.expires_at <= ${now} AND ${alone}`,
     list: (conditions, limit) => `SELECT ${lean}, r.\`key\` FROM ${table} AS r FORCE INDEX (PRIMARY) JOIN ${clock}
       WHERE ${['(r.expires_at IS NULL OR r.expires_at > clock.now)', ...conditions].join(' AND ')}
@@ -148,7 +136,7 @@ export function statementsOf(table: string): Statements {
  * A claim is one insert. Its columns take what stands before them, and a session that is not alone is refused by the
  * format, which cannot be NULL: to select what is inserted takes the server half as long again.
  */
-function claimsOf(table: string): Pick<Statements, 'claim' | 'claimMany'> {
+function claimsOf(table: string): Pick<Statements, 'claim' | 'claimSoon' | 'claimMany'> {
   const rows = rowsOf([
     ['k', 4096],
     'version',
@@ -158,11 +146,13 @@ function claimsOf(table: string): Pick<Statements, 'claim' | 'claimMany'> {
     'retention_ms',
     'after_crash',
   ])
-  return {
-    claim: `${waiting(1)}INSERT INTO ${table} (\`key\`, format, version, status, attempt, token, fingerprint, lease_ms,
+  const claim = `INSERT INTO ${table} (\`key\`, format, version, status, attempt, token, fingerprint, lease_ms,
       retention_ms, after_crash, created_at, updated_at, lease_until, expires_at, checkpoint_number, withheld)
       VALUES (?, IF(${alone}, ${recordFormat}, NULL), ?, 0, 1, ?, ?, ?, ?, ?, LAST_INSERT_ID(${now}), created_at,
-      created_at + ?, created_at + ?, 0, 0)`,
+      created_at + ?, created_at + ?, 0, 0)`
+  return {
+    claim: `${waiting(1)}${claim}`,
+    claimSoon: `${waiting(0)}${claim}`,
     claimMany: `${waiting(0)}INSERT INTO ${table} (${claimed}) SELECT UNHEX(q.k), ${recordFormat}, q.version, 0, 1,
       UNHEX(q.token), UNHEX(q.fingerprint), q.lease_ms, q.retention_ms, clock.now + q.lease_ms,
       IF(q.after_crash = 1, NULL, clock.now + q.lease_ms + q.retention_ms), q.after_crash, clock.now, clock.now, 0, 0
@@ -170,9 +160,11 @@ function claimsOf(table: string): Pick<Statements, 'claim' | 'claimMany'> {
   }
 }
 
+type Completions = 'complete' | 'completeSoon' | 'completeFirst' | 'completeMany'
+
 /** One statement writes one instant in several columns, as the assignments of one table go from left to right. */
-function completionsOf(table: string): Pick<Statements, 'complete' | 'completeFirst' | 'completeMany'> {
-  const completion = `${waiting(1)}UPDATE ${table} AS r SET r.completed_at = ${now}, r.updated_at = r.completed_at,
+function completionsOf(table: string): Pick<Statements, Completions> {
+  const completion = `UPDATE ${table} AS r SET r.completed_at = ${now}, r.updated_at = r.completed_at,
     r.status = 1, r.retention_ms = COALESCE(?, r.retention_ms), r.expires_at = r.completed_at + r.retention_ms,
     r.lease_until = NULL, r.kind = ?, r.response_type = ?, r.response = ?, r.checkpoint_type = NULL,
     r.\`checkpoint\` = NULL, r.version = r.version + 1 WHERE r.\`key\` = ? AND ${held}`
@@ -185,8 +177,9 @@ function completionsOf(table: string): Pick<Statements, 'complete' | 'completeFi
     ['response', 2 * maxBatchedValueBytes],
   ])
   return {
-    complete: `${completion} AND r.token = ?`,
-    completeFirst: `${completion} AND r.attempt = 1 AND r.token IS NOT NULL`,
+    complete: `${waiting(1)}${completion} AND r.token = ?`,
+    completeSoon: `${waiting(0)}${completion} AND r.token = ?`,
+    completeFirst: `${waiting(1)}${completion} AND r.attempt = 1 AND r.token IS NOT NULL`,
     completeMany: `${waiting(0)}UPDATE ${clock} JOIN ${rows} STRAIGHT_JOIN ${table} AS r ON r.\`key\` = UNHEX(q.k)
       SET r.completed_at = clock.now, r.updated_at = clock.now, r.status = 1,
       r.expires_at = clock.now + COALESCE(q.retention_ms, r.retention_ms),

@@ -3,7 +3,7 @@ import { type Clock, type Random, RetrysafeError } from '../../contract/index.js
 import { insist } from '../shared/insist.js'
 import type { Sighting, SwapTable } from '../shared/swap.js'
 import { type Asking, type Effect, type MysqlValue, toBytes } from './client.js'
-import { isDuplicate, isPassing } from './errors.js'
+import { isConflict, isDuplicate, isPassing } from './errors.js'
 import { bindRecord, firstVersion, toSighting } from './records.js'
 import type { Statements } from './statements.js'
 
@@ -76,6 +76,15 @@ export function write(mysql: Mysql, sql: string, values: MysqlValue[]): Promise<
   )
 }
 
+/** Writes for those who share a lane: again after a conflict, but not where somebody holds a lock. */
+export function writeSoon(mysql: Mysql, sql: string, values: MysqlValue[]): Promise<Effect> {
+  return insist(
+    mysql,
+    () => mysql.asking.change(sql, values),
+    (error) => isConflict(error) && passes(mysql, error),
+  )
+}
+
 /** Reads, and again where the server rolled the statement back for the sake of others. */
 export function read(mysql: Mysql, sql: string, values: MysqlValue[] = []): ReturnType<Asking['rows']> {
   return insist(
@@ -85,8 +94,10 @@ export function read(mysql: Mysql, sql: string, values: MysqlValue[] = []): Retu
   )
 }
 
+export type PacketRoom = (key: string, bytes: number) => Promise<void>
+
 /** Refuses what the server would not take: it cuts the connection of who sends a larger packet. */
-export function packetRoom(mysql: Mysql): (key: string, bytes: number) => Promise<void> {
+export function packetRoom(mysql: Mysql): PacketRoom {
   const { clock } = mysql
   let known: { most: number; until: number } | undefined
   return async (key, bytes) => {

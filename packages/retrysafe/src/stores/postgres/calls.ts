@@ -16,7 +16,17 @@ import { insist } from '../shared/insist.js'
 import { type SwapCalls, type SwapTable, swapCalls } from '../shared/swap.js'
 import type { PostgresValue, Send } from './client.js'
 import { isConflict, isOfOneCall, isPassing, toStoreError } from './errors.js'
-import { bindRecord, bindValue, type Found, type Seen, toArray, toFound, toListedRow, toReading } from './records.js'
+import {
+  bindRecord,
+  bindValue,
+  type Found,
+  isLarge,
+  type Seen,
+  toArray,
+  toFound,
+  toListedRow,
+  toReading,
+} from './records.js'
 import type { Statements } from './statements.js'
 
 /**
@@ -30,8 +40,8 @@ const lanes = 2
 const maxBatchBytes = 1024 * 1024
 /** Records that one statement of a purge deletes, so that none holds its locks for long. */
 const purgedPerStatement = 1000
-/** A claim that waited longer for another transaction than this would begin with little of its lease. */
-const maxLockTimeoutMs = 250
+/** How long one call's statement waits for another transaction: what shares its lanes with others gives up sooner. */
+const lockTimeoutMs = { alone: 250, shared: 25 } as const
 
 /** What the calls need. */
 export interface Postgres {
@@ -104,8 +114,8 @@ function tableOf(postgres: Postgres): SwapTable<Seen> {
 }
 
 /** Whether the statement found the claim that it is for. */
-async function writes(postgres: Postgres, text: string, values: PostgresValue[]): Promise<boolean> {
-  return (await insist(postgres, () => postgres.send(text, values), isPassing)).length === 1
+async function writes(postgres: Postgres, text: string, values: PostgresValue[], passes = isPassing): Promise<boolean> {
+  return (await insist(postgres, () => postgres.send(text, values), passes)).length === 1
 }
 
 interface BeginCall {
@@ -116,8 +126,9 @@ interface BeginCall {
 
 function beginOf(postgres: Postgres, calls: SwapCalls): Driver['begin'] {
   const { send, statements, coalesce } = postgres
-  const one = async ({ key, ask }: BeginCall): Promise<Reading> => {
-    const lockTimeoutMs = Math.min(maxLockTimeoutMs, Math.floor(ask.leaseMs / 2))
+  const one = async ({ key, ask }: BeginCall, timeoutMs: number, passes = isPassing): Promise<Reading> => {
+    // A claim that waited longer would begin with little of its lease.
+    const patienceMs = Math.min(timeoutMs, Math.floor(ask.leaseMs / 2))
     const values = [
       key,
       ask.token,
@@ -125,12 +136,12 @@ function beginOf(postgres: Postgres, calls: SwapCalls): Driver['begin'] {
       ask.leaseMs,
       ask.retentionMs,
       ask.afterCrash === 'uncertain' ? 1 : 0,
-      `${lockTimeoutMs}ms`,
+      `${patienceMs}ms`,
     ]
-    const [row] = await insist(postgres, () => send(statements.begin, values), isPassing)
+    const [row] = await insist(postgres, () => send(statements.begin, values), passes)
     return toReading(row, ask)
   }
-  const many = async (asked: readonly BeginCall[]): Promise<Reading[]> => {
+  const many = async (asked: readonly BeginCall[]): Promise<(Reading | undefined)[]> => {
     const values = [
       toArray(asked.map(({ key }) => key)),
       toArray(asked.map(({ ask }) => ask.token)),
@@ -140,11 +151,19 @@ function beginOf(postgres: Postgres, calls: SwapCalls): Driver['begin'] {
       toArray(asked.map(({ ask }) => (ask.afterCrash === 'uncertain' ? 1 : 0))),
     ]
     const rows = byPlace(await insist(postgres, () => send(statements.beginMany, values), isConflict))
-    return asked.map(({ ask }, index) => toReading(rows.get(index + 1), ask))
+    return asked.map(({ ask }, index) => {
+      const row = rows.get(index + 1)
+      return isLarge(row) ? undefined : toReading(row, ask)
+    })
   }
   const look = coalesce
-    ? createBatch({ ...bounds, shares: true, one, many, mayBeOfOne: isOfOneCall })
-    : (call: BeginCall) => one(call)
+    ? createBatch({
+        ...sharing(postgres),
+        shares: true,
+        one: (call: BeginCall) => one(call, lockTimeoutMs.shared, isConflict),
+        many,
+      })
+    : (call: BeginCall) => one(call, lockTimeoutMs.alone)
   return async (key, ask): Promise<Begun> => {
     const { record, now } = await look({ key, ask, bytes: key.length })
     // A claim just made is found as our own. All that is to be written is decided anew, on what the key holds by then.
@@ -153,7 +172,11 @@ function beginOf(postgres: Postgres, calls: SwapCalls): Driver['begin'] {
   }
 }
 
-const bounds = { lanes, maxCalls: batchLimit.default, maxBytes: maxBatchBytes } as const
+/** What the batches of both kinds have in common. */
+function sharing({ clock, random, where }: Postgres) {
+  const bounds = { lanes, maxCalls: batchLimit.default, maxBytes: maxBatchBytes }
+  return { clock, random, where, ...bounds, mayBeOfOne: isOfOneCall, passes: isPassing }
+}
 
 interface CompleteCall {
   readonly key: string
@@ -164,9 +187,9 @@ interface CompleteCall {
 
 function completeOf(postgres: Postgres, calls: SwapCalls): Driver['complete'] {
   const { send, statements, coalesce, pushOf } = postgres
-  const one = ({ key, token, ask }: CompleteCall): Promise<boolean> => {
+  const one = ({ key, token, ask }: CompleteCall, timeoutMs: number, passes = isPassing): Promise<boolean> => {
     const values = [key, token, ask.retentionMs ?? null, ask.kind, ...bindValue(ask.response), pushOf(key)]
-    return writes(postgres, statements.complete, values)
+    return writes(postgres, statements.complete, [...values, `${timeoutMs}ms`], passes)
   }
   const many = async (asked: readonly CompleteCall[]): Promise<boolean[]> => {
     const values = [
@@ -181,9 +204,15 @@ function completeOf(postgres: Postgres, calls: SwapCalls): Driver['complete'] {
     const rows = byPlace(await insist(postgres, () => send(statements.completeMany, values), isConflict))
     return asked.map((_, index) => rows.has(index + 1))
   }
-  const write = coalesce
-    ? createBatch({ ...bounds, shares: false, one, many, mayBeOfOne: isOfOneCall })
-    : (call: CompleteCall) => one(call)
+  const alone = (call: CompleteCall): Promise<boolean> => one(call, lockTimeoutMs.alone)
+  const together = createBatch({
+    ...sharing(postgres),
+    shares: false,
+    one: (call: CompleteCall) => one(call, lockTimeoutMs.shared, isConflict),
+    many,
+  })
+  const write = (call: CompleteCall): Promise<boolean> =>
+    coalesce && call.bytes <= maxBatchBytes ? together(call) : alone(call)
   return async (key, ask): Promise<Refusal | undefined> => {
     const { token } = ask
     // Nearly always the claim still holds, and one statement does what the rule says.

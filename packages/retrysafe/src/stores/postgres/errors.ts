@@ -1,4 +1,5 @@
 import { type ErrorCode, RetrysafeError } from '../../contract/index.js'
+import { withoutValues } from '../shared/client-error.js'
 
 const serialisationFailure = '40001'
 const deadlock = '40P01'
@@ -68,7 +69,11 @@ const verdicts: readonly Verdict[] = [
     advice:
       'The tables are not there, or not as they should be: call migrate() once, or run the SQL of postgresSchema().',
   },
-  { states: /^42501$/, code: 'store_unavailable', advice: 'Grant this role SELECT, INSERT, UPDATE and DELETE.' },
+  {
+    states: /^42501$/,
+    code: 'store_unavailable',
+    advice: 'Grant this role SELECT, INSERT, UPDATE and DELETE; to migrate it needs CREATE too.',
+  },
   { states: /^53100$/, code: 'store_full', advice: 'Nothing was written. Free space on the disk of the server.' },
   { states: /^53/, code: 'store_unavailable', advice: 'The server is short of something; nothing was written.' },
   { states: /^25006$/, code: 'store_unavailable', advice: 'This server takes no writes: is it a replica?' },
@@ -81,7 +86,7 @@ const verdicts: readonly Verdict[] = [
   },
 ]
 
-/** Says in the store's words what the client said; its own error is the cause. */
+/** Says in the store's words what the client said; its own error, without the values, is the cause. */
 export function toStoreError(error: unknown, where: string): RetrysafeError {
   const state = stateOf(error)
   const reason = withoutPasswords(error instanceof Error ? error.message : String(error)) || 'the client gave no reason'
@@ -91,7 +96,7 @@ export function toStoreError(error: unknown, where: string): RetrysafeError {
     advice: 'Nothing was acknowledged; ask again with the same key.',
   }
   const named = state === undefined ? reason : `${reason} (SQLSTATE ${state})`
-  return new RetrysafeError(code, `${where}: ${named}. ${advice}`, { cause: error })
+  return new RetrysafeError(code, `${where}: ${named}. ${advice}`, { cause: withoutValues(error) })
 }
 
 /** Clients of some platforms repeat the connection string. */

@@ -15,6 +15,8 @@ interface Row {
   readonly checkpointbytes?: Uint8Array | null
   readonly responsetext?: string | null
   readonly responsebytes?: Uint8Array | null
+  /** The values were left out, since those of many would be too much for one answer. */
+  readonly large?: boolean | null
 }
 
 /** In the order in which the statements answer. */
@@ -54,6 +56,10 @@ export function toFound(row: unknown): Found {
   const now = Number((row as Row).now)
   const [, record, version] = toRecord(row as Row) ?? []
   return { now, record, version: record && version !== undefined ? { version, record } : undefined }
+}
+
+export function isLarge(row: unknown): boolean {
+  return (row as Row).large === true
 }
 
 /** What a key holds after a claim was asked for: the claim, if it was free; nothing where another came in between. */

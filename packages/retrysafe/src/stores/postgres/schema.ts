@@ -67,16 +67,16 @@ export interface PostgresSchemaOptions {
  * ```
  */
 export function postgresSchema(options: PostgresSchemaOptions = {}): string {
-  return schemaOf(namesOf(options))
+  const names = namesOf(options)
+  return `${names.schema === undefined ? '' : `CREATE SCHEMA IF NOT EXISTS ${names.schema};\n`}${tablesOf(names)}`
 }
 
 /**
  * The key compares byte by byte. What is updated in place stays on its page (fillfactor), and the vacuum comes early and
  * does not dawdle: every record is written twice and deleted.
  */
-function schemaOf(names: PostgresNames): string {
-  const { schema, records, meta, expiryIndex } = names
-  return `${schema === undefined ? '' : `CREATE SCHEMA IF NOT EXISTS ${schema};\n`}CREATE TABLE IF NOT EXISTS ${records} (
+function tablesOf({ records, meta, expiryIndex }: PostgresNames): string {
+  return `CREATE TABLE IF NOT EXISTS ${records} (
   key text COLLATE "C" NOT NULL PRIMARY KEY,
   version int8 NOT NULL,
   attempt int8 NOT NULL,
@@ -112,9 +112,20 @@ INSERT INTO ${meta} (name, value) VALUES ('schema', ${schemaVersion}) ON CONFLIC
 `
 }
 
-/** One statement, so that it is one transaction on any client; those who come at once wait for each other. */
+/**
+ * One statement, so that it is one transaction on any client; those who come at once wait for each other. To make a
+ * schema that is there takes a right that the owner of the schema may lack, so it is looked for first.
+ */
 export function migrationOf(names: PostgresNames): string {
-  const indented = schemaOf(names).trimEnd().replaceAll('\n', '\n  ')
+  const { schema } = names
+  const indented = tablesOf(names).trimEnd().replaceAll('\n', '\n  ')
+  const ensured =
+    schema === undefined
+      ? ''
+      : `IF to_regnamespace('${schema}') IS NULL THEN
+    CREATE SCHEMA IF NOT EXISTS ${schema};
+  END IF;
+  `
   return `DO $retrysafe$
 BEGIN
   IF current_setting('server_encoding') <> 'UTF8' THEN
@@ -122,7 +133,7 @@ BEGIN
       USING ERRCODE = 'feature_not_supported';
   END IF;
   PERFORM pg_advisory_xact_lock(hashtext('retrysafe'), hashtext('${names.records.replaceAll("'", "''")}'));
-  ${indented}
+  ${ensured}${indented}
 END
 $retrysafe$`
 }

@@ -45,11 +45,15 @@ const lean = `json_build_array(${[
   .map((column) => `r.${column}`)
   .join(', ')})::text AS record`
 /** JSON comes as text, which is half as long as bytes are in most clients' protocol. */
-const whole = `${lean},
-  CASE WHEN r.checkpoint_is_json THEN convert_from(r.checkpoint, 'UTF8') END AS checkpointtext,
-  CASE WHEN NOT r.checkpoint_is_json THEN r.checkpoint END AS checkpointbytes,
-  CASE WHEN r.response_is_json THEN convert_from(r.response, 'UTF8') END AS responsetext,
-  CASE WHEN NOT r.response_is_json THEN r.response END AS responsebytes`
+const wholeIf = (condition: string): string => `${lean},
+  CASE WHEN r.checkpoint_is_json AND ${condition} THEN convert_from(r.checkpoint, 'UTF8') END AS checkpointtext,
+  CASE WHEN NOT r.checkpoint_is_json AND ${condition} THEN r.checkpoint END AS checkpointbytes,
+  CASE WHEN r.response_is_json AND ${condition} THEN convert_from(r.response, 'UTF8') END AS responsetext,
+  CASE WHEN NOT r.response_is_json AND ${condition} THEN r.response END AS responsebytes`
+const whole = wholeIf('true')
+/** A statement for many leaves out values of more bytes than this: those of all would not fit into one answer. */
+const maxSharedBytes = 64 * 1024
+const isSmall = `coalesce(octet_length(r.checkpoint), 0) + coalesce(octet_length(r.response), 0) <= ${maxSharedBytes}`
 
 /** Written so that no index fits it: a record is found by its key. */
 const isAlive = 'coalesce(r.expires_at > c.now, true)'
@@ -96,7 +100,8 @@ export function statementsOf({ records, channel }: PostgresNames): Statements {
   expires_at = c.now + coalesce($3::int8, r.retention_ms), updated_at = c.now, completed_at = c.now, kind = $4::text,
   response = ${value('$5', '$6')}, response_is_json = ${isJson('$5', '$6')}, checkpoint = NULL, checkpoint_is_json = NULL
 FROM (SELECT ${clock} AS now) AS c
-WHERE r.key = $1::text AND r.token = $2::text AND ${isHeld} AND ${isPatient} RETURNING ${push('$7')}`,
+WHERE r.key = $1::text AND r.token = $2::text AND ${isHeld} AND (SELECT ${patience('$8::text')}) IS NOT NULL
+RETURNING ${push('$7')}`,
     completeMany: completeManyOf(records, push('q.push')),
     renew: renewOf(records, push('$7')),
     release: `DELETE FROM ${records} AS r USING (SELECT ${clock} AS now) AS c
@@ -143,7 +148,7 @@ q AS MATERIALIZED (SELECT * FROM unnest($1::text::text[], $2::text::text[], $3::
   $5::text::int8[], $6::text::int2[]) WITH ORDINALITY AS q (key, token, fingerprint, lease_ms, retention_ms,
   after_crash, place)),
 old AS MATERIALIZED (SELECT q.place AS seenplace, r.* FROM q CROSS JOIN LATERAL
-  (SELECT ${whole} FROM ${records} AS r WHERE r.key = q.key LIMIT 1) AS r),
+  (SELECT ${wholeIf(isSmall)}, NOT (${isSmall}) AS large FROM ${records} AS r WHERE r.key = q.key LIMIT 1) AS r),
 ins AS (INSERT INTO ${records} (key, version, format, status, attempt, token, fingerprint, lease_ms, retention_ms,
     lease_until, expires_at, after_crash, created_at, updated_at, checkpoint_number, withheld)
   SELECT q.key, ${newVersion}, ${recordFormat}, 0, 1, q.token, q.fingerprint, q.lease_ms, q.retention_ms,

@@ -5,10 +5,12 @@ import { createWakes } from '../shared/wakes.js'
 export interface PostgresListenClient {
   query(text: string): PromiseLike<unknown>
   on(event: 'notification', listener: (message: { channel: string; payload?: string | undefined }) => void): unknown
+  on(event: 'end', listener: () => void): unknown
   removeListener(
     event: 'notification',
     listener: (message: { channel: string; payload?: string | undefined }) => void,
   ): unknown
+  removeListener(event: 'end', listener: () => void): unknown
 }
 
 /** What listens by itself: the `sql` of postgres.js, which connects anew where its connection is lost, or PGlite. */
@@ -29,9 +31,15 @@ export function listenTo(listener: PostgresListener, channel: string): PostgresW
   const wakes = createWakes()
   let listening: Promise<() => Promise<unknown>> | undefined
 
+  /** Whoever waits on a connection that ended hears no more, so that each looks for itself; the next wait listens anew. */
+  function forget(): void {
+    listening = undefined
+    wakes.wakeAll()
+  }
+
   function listenOnce(): Promise<() => Promise<unknown>> {
     if (listening === undefined) {
-      listening = start(channel, (payload) => wakes.wake(payload))
+      listening = start(channel, (payload) => wakes.wake(payload), forget)
       listening.then(
         // Who began to wait before may have missed a push.
         () => wakes.wakeAll(),
@@ -76,7 +84,7 @@ function toHex32(word: number): string {
   return (word >>> 0).toString(16).padStart(8, '0')
 }
 
-type Start = (channel: string, onPush: (payload: string) => void) => Promise<() => Promise<unknown>>
+type Start = (channel: string, onPush: (payload: string) => void, onEnd: () => void) => Promise<() => Promise<unknown>>
 
 function starterOf(listener: PostgresListener): Start {
   const given: unknown = listener
@@ -90,19 +98,28 @@ function starterOf(listener: PostgresListener): Start {
       }
     }
   if (isObject && 'on' in listener && typeof listener.on === 'function')
-    return async (channel, onPush) => {
+    return async (channel, onPush, onEnd) => {
       const onNotification = (message: { channel: string; payload?: string | undefined }): void => {
         if (message.channel === channel) onPush(message.payload ?? '')
       }
+      const stop = (): void => {
+        listener.removeListener('notification', onNotification)
+        listener.removeListener('end', onClosed)
+      }
+      const onClosed = (): void => {
+        stop()
+        onEnd()
+      }
       listener.on('notification', onNotification)
+      listener.on('end', onClosed)
       try {
         await listener.query(`LISTEN "${channel}"`)
       } catch (error) {
-        listener.removeListener('notification', onNotification)
+        stop()
         throw error
       }
       // Another store may listen on the same connection, so that it goes on listening.
-      return async () => listener.removeListener('notification', onNotification)
+      return async () => stop()
     }
   throw badOption('listen', given, 'a connected Client of pg, the sql of postgres.js, or PGlite')
 }

@@ -1,7 +1,8 @@
 import { type Clock, type Random, RetrysafeError } from '../../contract/index.js'
+import { withoutValues } from './client-error.js'
 
 /** How long a call goes on trying before it is `store_unavailable`. */
-const maxTryingMs = 5000
+export const maxTryingMs = 5000
 const shortestNapMs = 1
 const longestNapMs = 64
 
@@ -49,11 +50,12 @@ function never(): boolean {
 }
 
 function contended(where: string, cause: unknown): RetrysafeError {
-  const reason = cause instanceof Error ? `: ${cause.message}` : ''
+  const told = cause === undefined ? undefined : withoutValues(cause)
+  const reason = told === undefined ? '' : `: ${told.message}`
   return new RetrysafeError(
     'store_unavailable',
     `${where} did not let the call through within ${maxTryingMs / 1000} s${reason}. Others were at work on the same ` +
       'key. Nothing was acknowledged; ask again with the same key.',
-    { cause },
+    told === undefined ? {} : { cause: told },
   )
 }

@@ -2,7 +2,10 @@ import { type BeginAsk, type Begun, batchLimit, closedError, onBegin, type Rec }
 import { isBusy, patiently, type Surroundings, toStoreError } from './errors.js'
 import { type Connection, insertClaim, readRecord, readRecords, settle, transact, writeRecord } from './records.js'
 
-/** A commit takes no more values than this besides its first, so that none keeps the event loop for long. */
+/**
+ * A commit takes no more values than this, in bytes, so that none keeps the event loop for long. One call that has more
+ * commits alone.
+ */
 const maxBatchBytes = 8 * 1024 * 1024
 
 /** Calls of one store, gathered so that those that wait for the disk wait together. */

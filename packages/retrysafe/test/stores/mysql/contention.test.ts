@@ -196,6 +196,61 @@ describe('calls made at the same time', () => {
     expect(await store.begin('held', mine)).toMatchObject({ status: 'new', attempt: 1 })
   })
 
+  test('held keys keep nobody who comes later, however many they are', async () => {
+    const { store, opened } = await counted()
+    const { query, table } = opened
+    const completed = keys.slice(0, 4)
+    const begun = ['held-1', 'held-2', 'held-3', 'free']
+    await Promise.all([...completed, ...begun.slice(0, 3)].map((key) => store.begin(key, mine)))
+    // Released keys that are claimed anew meet the lock at once, as fresh ones do.
+    await query('START TRANSACTION')
+    for (const key of begun.slice(0, 3)) await query(`DELETE FROM \`${table}\` WHERE \`key\` = '${key}'`)
+    for (const key of completed.slice(0, 3))
+      await query(`SELECT 1 FROM \`${table}\` WHERE \`key\` = '${key}' FOR UPDATE`)
+    const other = await opened.again()
+    const settled: string[] = []
+    const waiting: Promise<unknown>[] = []
+    for (const key of [...begun, ...completed]) {
+      const call = key.startsWith('key') ? other.complete(key, 1, mine) : other.begin(key, { token: 'next' })
+      waiting.push(call.then(() => settled.push(key)))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await Promise.all([waiting[3], waiting[7]])
+    expect(settled.sort()).toEqual(['free', 'key-3'])
+    await query('COMMIT')
+    await Promise.all(waiting)
+    expect(await other.get('held-1')).toMatchObject({ attempt: 1 })
+    expect(await other.get('key-1')).toMatchObject({ status: 'completed' })
+  })
+
+  test('that are replays of large responses are answered alone, so that no result has all of them', async () => {
+    const { store, opened } = await counted()
+    const [own] = opened.clients
+    if (own === undefined) throw new Error('The store has no client.')
+    const results: number[] = []
+    const client: MysqlClient = {
+      execute: async (statement, values) => {
+        const result = await own.client.execute(statement, values)
+        const rows = Object.values((result as Record<string, unknown>[][])[0] ?? {})
+        const held = rows.flatMap((row) => Object.values(row))
+        results.push(held.reduce<number>((sum, one) => sum + (one instanceof Uint8Array ? one.byteLength : 0), 0))
+        return result
+      },
+    }
+    const responseOf = (index: number): string => String(index % 10).repeat((1 + (index % 4)) * 128 * 1024)
+    const large = keys.slice(0, 32)
+    await Promise.all(large.map((key) => store.begin(key, mine)))
+    for (const [index, key] of large.entries()) await store.complete(key, responseOf(index), mine)
+    const reader = mysqlStore({ client, table: opened.table })
+    for (let turn = 0; turn < 2; turn++) {
+      const replays = await Promise.all([...large, ...large].map((key) => reader.begin(key)))
+      for (const [index, replay] of replays.entries())
+        expect(replay.status === 'completed' && replay.response === responseOf(index % 32)).toBe(true)
+    }
+    expect(Math.max(...results)).toBeLessThan(600 * 1024)
+    expect(results.filter((bytes) => bytes > 100 * 1024)).toHaveLength(64)
+  })
+
   test('a call that the table refuses fails alone', async () => {
     const { store, opened } = await counted()
     await opened.query(`CREATE TRIGGER \`${opened.table}_poison\` BEFORE INSERT ON \`${opened.table}\` FOR EACH ROW
@@ -271,6 +326,19 @@ describe('conflicts', () => {
     while ((await store.purge()) > 0);
     expect((await store.list({ limit: 1000 })).records.map(({ key }) => key).sort()).toEqual(['live', ...again].sort())
     expect(await opened.stored?.()).toBe(51)
+  })
+
+  test('a purge leaves the records that somebody holds, and takes the others', async () => {
+    const { store, opened } = await counted()
+    const { query, table } = opened
+    const keys = Array.from({ length: 100 }, (_, index) => `over-${index}`)
+    await Promise.all(keys.map((key) => store.begin(key, { leaseMs: 1000, retentionMs: 1000 })))
+    await query(`UPDATE \`${table}\` SET lease_until = 1, expires_at = 2`)
+    await query('START TRANSACTION')
+    await query(`SELECT 1 FROM \`${table}\` WHERE \`key\` IN ('over-7', 'over-70') FOR UPDATE`)
+    expect(await store.purge()).toBe(98)
+    await query('ROLLBACK')
+    expect(await store.purge()).toBe(2)
   })
 
   test('a key that is claimed anew between the look of a purge and its delete is not taken', async () => {

@@ -1,8 +1,9 @@
 /* What the server refuses, and what a server that is not there is. */
+import { inspect } from 'node:util'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { missing, startMariadb } from '../../../../../tools/engines/src/index.js'
 import { type MysqlStore, mysqlStore } from '../../../src/stores/mysql.js'
-import { mariadbPool, mysql2Pool, type OpenClient } from './open.js'
+import { mariadbPool, mysql2Pool, type OpenClient, openMysql } from './open.js'
 
 const reason = await missing('mysql')
 beforeEach((context) => context.skip(reason !== undefined, reason))
@@ -32,6 +33,23 @@ test('what does not fit into a packet is refused with the server\u2019s limit, a
     const replay = await store.begin('key')
     expect(replay.status === 'completed' && Buffer.compare(replay.response as Uint8Array, value)).toBe(0)
     expect(await store.delete('key')).toBe(true)
+    await store.close()
+    await pool.close()
+  }
+  await server.stop()
+})
+
+test('what fits into a packet by itself is stored, also where all of a moment together do not', async () => {
+  const server = await startMariadb({ settings: { 'max-allowed-packet': '256K' } })
+  const keys = Array.from({ length: 64 }, (_, index) => `key-${index}`)
+  for (const kind of [mysql2Pool, mariadbPool]) {
+    const pool = await kind.open(server.url)
+    const store = mysqlStore({ client: pool.client, table: 'packets' })
+    await store.migrate()
+    await Promise.all(keys.map((key) => store.begin(key, mine)))
+    await Promise.all(keys.map((key) => store.complete(key, new Uint8Array(4096).fill(7), mine)))
+    for (const key of keys) expect(await store.get(key)).toMatchObject({ response: { length: 4096 } })
+    for (const key of keys) await store.delete(key)
     await store.close()
     await pool.close()
   }
@@ -88,3 +106,19 @@ test('what the numbers of the server\u2019s errors mean', async () => {
     expect(String(error)).not.toContain('secret')
   }
 })
+
+for (const kind of [mysql2Pool, mariadbPool])
+  test(`no error shows what the call carried, through ${kind.name}`, async () => {
+    const { store, query, table, close } = await openMysql(kind, {}, kind === mariadbPool ? { debugLen: 65_536 } : {})
+    await query(`ALTER TABLE \`${table}\` ADD CHECK (response IS NULL OR LENGTH(response) < 8)`)
+    await store.begin('key', { token: 'secret-token' })
+    const refused: unknown = await store
+      .complete('key', 'secret-value', { token: 'secret-token' })
+      .catch((error: unknown) => error)
+    await close()
+    expect(refused).toMatchObject({ code: 'store_unavailable', cause: { errno: 4025, sqlState: '23000' } })
+    const shown = inspect(refused, { depth: 9, showHidden: true })
+    expect(shown).not.toContain('secret')
+    expect(shown).not.toContain(Buffer.from('secret').toString('hex'))
+    expect(shown).not.toContain(inspect(Buffer.from('secret')).slice(8, -1))
+  })

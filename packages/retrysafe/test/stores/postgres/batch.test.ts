@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { missing } from '../../../../../tools/engines/src/index.js'
+import { systemClock } from '../../../src/contract/index.js'
 import {
   type PostgresQueryClient,
   type PostgresStore,
@@ -9,6 +10,7 @@ import {
   postgresStore,
 } from '../../../src/stores/postgres.js'
 import { createBatch } from '../../../src/stores/shared/batch.js'
+import { simulatedClock } from '../../../src/testkit/simulated-clock.js'
 import { freshName, openPool, urlOf } from './open.js'
 
 const url = (await urlOf()) ?? ''
@@ -48,6 +50,43 @@ function keysOf(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `test-${tests}/${index}`)
 }
 
+/** Claims the keys in a transaction that is open until it is told to end. */
+async function hold(keys: readonly string[]): Promise<() => Promise<void>> {
+  const other = await pool.connect()
+  await other.query('BEGIN')
+  await other.query(
+    `INSERT INTO "${schema}".retrysafe_records (key, version, format, status, attempt, token, lease_ms, retention_ms,
+      lease_until, expires_at, after_crash, created_at, updated_at, checkpoint_number, withheld)
+     SELECT key, 1, 1, 0, 1, 'other', 600000, 600000, 9999999999999, 9999999999999, 0, 1, 1, 0, false
+     FROM unnest($1::text[]) AS q (key)`,
+    [keys],
+  )
+  let letGo: Promise<void> | undefined
+  return () => {
+    letGo ??= other.query('COMMIT').then(() => other.release())
+    return letGo
+  }
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** A client that says how many of its statements are in flight. */
+function measured(): { client: PostgresQueryClient; sent: () => number; most: () => number } {
+  let [sent, inFlight, most] = [0, 0, 0]
+  const client: PostgresQueryClient = {
+    query: async (text: string, values?: PostgresValue[]) => {
+      sent++
+      most = Math.max(most, ++inFlight)
+      try {
+        return await pool.query(text, values)
+      } finally {
+        inFlight--
+      }
+    },
+  }
+  return { client, sent: () => sent, most: () => most }
+}
+
 describe('calls that are made at the same time', () => {
   test('share one statement: 64 claims, 64 completions, 64 replays', async () => {
     const { store, taken } = await counted()
@@ -83,25 +122,14 @@ describe('calls that are made at the same time', () => {
   })
 
   test('are at most 256 a statement, and few are in flight', async () => {
-    let inFlight = 0
-    let most = 0
-    const client: PostgresQueryClient = {
-      query: async (text: string, values?: PostgresValue[]) => {
-        most = Math.max(most, ++inFlight)
-        try {
-          return await pool.query(text, values)
-        } finally {
-          inFlight--
-        }
-      },
-    }
+    const { client, most } = measured()
     const store = postgresStore({ client, schema })
     await store.get('nothing')
     const keys = keysOf(1000)
     const outcomes = await Promise.all(keys.map((key) => store.begin(key)))
     expect(outcomes.every(({ status }) => status === 'new')).toBe(true)
-    expect(most).toBeGreaterThan(1)
-    expect(most).toBeLessThanOrEqual(4)
+    expect(most()).toBeGreaterThan(1)
+    expect(most()).toBeLessThanOrEqual(4)
   })
 
   test('go each alone with coalesce: false, and the answers are the same', async () => {
@@ -251,14 +279,7 @@ describe('among the calls of a batch', () => {
     const { store } = await counted()
     const keys = keysOf(64)
     const [held = ''] = keys.splice(20, 1)
-    const other = await pool.connect()
-    await other.query('BEGIN')
-    await other.query(
-      `INSERT INTO "${schema}".retrysafe_records (key, version, format, status, attempt, token, lease_ms, retention_ms,
-        lease_until, expires_at, after_crash, created_at, updated_at, checkpoint_number, withheld)
-       VALUES ($1, 1, 1, 0, 1, 'other', 600000, 600000, 9999999999999, 9999999999999, 0, 1, 1, 0, false)`,
-      [held],
-    )
+    const letGo = await hold([held])
     let heldIsDone = false
     const waiting = store.begin(held).finally(() => {
       heldIsDone = true
@@ -266,8 +287,7 @@ describe('among the calls of a batch', () => {
     const outcomes = await Promise.all(keys.map((key) => store.begin(key)))
     expect(outcomes.every(({ status }) => status === 'new')).toBe(true)
     expect(heldIsDone).toBe(false)
-    await other.query('COMMIT')
-    other.release()
+    await letGo()
     expect(await waiting).toMatchObject({ status: 'in_progress', attempt: 1 })
   })
 
@@ -286,6 +306,75 @@ describe('among the calls of a batch', () => {
     other.release()
     await ends[0]
     expect(await store.get(held)).toMatchObject({ status: 'completed' })
+  })
+
+  test('held keys keep nobody who comes later, however many they are', async () => {
+    const { store } = await counted()
+    const keys = keysOf(8)
+    await Promise.all(keys.slice(4).map((key) => store.begin(key, { token: 'mine' })))
+    const letGo = await hold(keys.slice(0, 3))
+    const other = await pool.connect()
+    await other.query('BEGIN')
+    await other.query(`SELECT FROM "${schema}".retrysafe_records WHERE key = ANY ($1) FOR UPDATE`, [keys.slice(4, 7)])
+    const settled: string[] = []
+    const waiting: Promise<unknown>[] = []
+    for (const [index, key] of keys.entries()) {
+      const call = index < 4 ? store.begin(key) : store.complete(key, 1, { token: 'mine' })
+      waiting.push(call.then(() => settled.push(key)))
+      await nextTurn()
+    }
+    await Promise.all([waiting[3], waiting[7]])
+    expect(settled.sort()).toEqual([keys[3], keys[7]])
+    // Nor those who come to the same keys.
+    const again = store.begin(keys[0] ?? '')
+    expect(await store.begin(`${keys[0]}-too`)).toMatchObject({ status: 'new' })
+    await letGo()
+    await other.query('COMMIT')
+    other.release()
+    await Promise.all(waiting)
+    expect(await again).toMatchObject({ status: 'in_progress', attempt: 1 })
+    expect(await store.get(keys[5] ?? '')).toMatchObject({ status: 'completed' })
+  })
+
+  test('all of them held are few statements at a time', async () => {
+    const { client, sent, most } = measured()
+    const store = postgresStore({ client, schema })
+    await store.get('nothing')
+    const keys = keysOf(256)
+    const letGo = await hold(keys)
+    try {
+      const claims = keys.map((key) => store.begin(key))
+      await expect.poll(sent, { timeout: 10_000 }).toBeGreaterThan(20)
+      await letGo()
+      expect((await Promise.all(claims)).every(({ status }) => status === 'in_progress')).toBe(true)
+      expect(most()).toBeLessThanOrEqual(4)
+    } finally {
+      await letGo()
+    }
+  })
+
+  test('those whose response is large are answered alone, so that no result has all of them', async () => {
+    const results: number[] = []
+    const client: PostgresQueryClient = {
+      query: async (text: string, values?: PostgresValue[]) => {
+        const result = await pool.query(text, values)
+        results.push(JSON.stringify(result.rows).length)
+        return result
+      },
+    }
+    const store = postgresStore({ client, schema })
+    const keys = keysOf(32)
+    const responseOf = (index: number): string => String(index % 10).repeat((1 + (index % 4)) * 128 * 1024)
+    await Promise.all(keys.map((key) => store.begin(key, { token: 'mine' })))
+    for (const [index, key] of keys.entries()) await store.complete(key, responseOf(index), { token: 'mine' })
+    results.splice(0)
+    const callers = [...keys, ...keys]
+    const replays = await Promise.all(callers.map((key) => store.begin(key)))
+    for (const [index, replay] of replays.entries())
+      expect(replay.status === 'completed' && replay.response === responseOf(index % 32)).toBe(true)
+    expect(Math.max(...results)).toBeLessThan(600 * 1024)
+    // One look at all, and one read a key.
+    expect(results).toHaveLength(33)
   })
 
   test('takeovers, stale tokens and second completions get the answers they would get alone', async () => {
@@ -353,7 +442,17 @@ describe('among the calls of a batch', () => {
 
 describe('a batch', () => {
   const asked = (key: string) => ({ key, bytes: 1 })
-  const bounds = { lanes: 1, maxCalls: 4, maxBytes: 10, shares: false, mayBeOfOne: () => true }
+  const bounds = {
+    clock: systemClock,
+    random: Math.random,
+    where: 'The batch',
+    lanes: 1,
+    maxCalls: 4,
+    maxBytes: 10,
+    shares: false,
+    mayBeOfOne: () => true,
+    passes: () => false,
+  }
 
   test('is sorted by the bytes of the keys', async () => {
     const seen: string[][] = []
@@ -395,6 +494,28 @@ describe('a batch', () => {
     expect(await rest).toEqual(['c', 'd', 'e', 'f', 'g', 'h'])
     // g and h are too large to go together.
     expect(sizes).toEqual([2, 4])
+  })
+
+  test('is halved for 5 s at most', async () => {
+    const clock = simulatedClock()
+    let sent = 0
+    const ask = createBatch<{ key: string; bytes: number }, string>({
+      ...bounds,
+      clock,
+      maxCalls: 256,
+      maxBytes: 256,
+      one: async ({ key }) => key,
+      many: async () => {
+        sent++
+        await clock.advance(1000)
+        throw new Error('held')
+      },
+    })
+    const keys = Array.from({ length: 256 }, (_, index) => `key-${index}`)
+    const ends = await Promise.allSettled(keys.map((key) => ask(asked(key))))
+    expect(ends.every((end) => end.status === 'rejected' && end.reason.message === 'held')).toBe(true)
+    // Five on the way down, and the other half of each.
+    expect(sent).toBe(9)
   })
 
   test('whose first call of a key fails for its own reason still asks for the others of that key', async () => {

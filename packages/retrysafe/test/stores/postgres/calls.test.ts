@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { missing, startPostgres } from '../../../../../tools/engines/src/index.js'
@@ -375,6 +376,21 @@ describe('wake-ups', () => {
     await listener.end()
   })
 
+  test('who waits when the connection of the listener breaks is woken, and whoever waits then is told that it is gone', async () => {
+    const listener = new pg.Client({ connectionString: url })
+    listener.on('error', () => undefined)
+    await listener.connect()
+    const own = postgresStore({ client: pool, schema, listen: listener })
+    const never = new AbortController().signal
+    await own.wake('first', never)
+    const broken = own.wake('key', never)
+    const { rows } = await listener.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+    await pool.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid])
+    await broken
+    await expect(own.wake('key', never)).rejects.toThrow()
+    await own.close()
+  })
+
   test('a listener that is gone makes wake fail, and nothing else', async () => {
     const listener = new pg.Client({ connectionString: url })
     listener.on('error', () => undefined)
@@ -402,6 +418,20 @@ describe('what goes wrong', () => {
     const repeated = new Error('cannot connect to postgres://me:secret-word@host/app?password=secret-word')
     expect(toStoreError(repeated, 'here').message).not.toContain('secret-word')
     expect(toStoreError(repeated, 'here').message).toContain('host/app')
+  })
+
+  test('no error shows what the call carried', async () => {
+    const table = `"${schema}".retrysafe_records`
+    await pool.query(`ALTER TABLE ${table} ADD CONSTRAINT short CHECK (octet_length(response) < 8) NOT VALID`)
+    await store.begin('refused', { token: 'secret-token' })
+    const refused: unknown = await store
+      .complete('refused', 'secret-value', { token: 'secret-token' })
+      .catch((error: unknown) => error)
+    await pool.query(`ALTER TABLE ${table} DROP CONSTRAINT short`)
+    expect(refused).toMatchObject({ code: 'store_unavailable', cause: { code: '23514' } })
+    const shown = inspect(refused, { depth: 9, showHidden: true })
+    expect(shown).not.toContain('secret')
+    expect(shown).not.toContain(Buffer.from('secret').toString('hex'))
   })
 
   test('a read-only server and a server that goes away are store_unavailable, and it goes on when it is back', async () => {

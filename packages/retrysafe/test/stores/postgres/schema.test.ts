@@ -133,6 +133,23 @@ describe('migrate', () => {
     }
   })
 
+  test('a role that owns nothing but the schema can make the tables in it', async () => {
+    const schema = await freshSchema()
+    const role = freshName()
+    await query(`CREATE ROLE ${role} LOGIN`)
+    await query(`ALTER SCHEMA "${schema}" OWNER TO ${role}`)
+    const owner = openPool(url.replace('postgres@', `${role}@`))
+    try {
+      const store = postgresStore({ client: owner.client, schema })
+      await store.migrate()
+      expect(await store.begin('key')).toMatchObject({ status: 'new' })
+    } finally {
+      await owner.close()
+      await query(`DROP OWNED BY ${role} CASCADE`)
+      await query(`DROP ROLE ${role}`)
+    }
+  })
+
   test('the SQL of postgresSchema is what migrate does, may be repeated, and touches no record', async () => {
     const [byHand, byCall] = [await freshSchema(), await freshSchema()]
     await query(postgresSchema({ schema: byHand }))
