@@ -1,10 +1,12 @@
 /* What every adapter promises, seen through the proxy on stores of other processes. */
 import { Redis } from 'ioredis'
-import pg from 'pg'
+import type pg from 'pg'
+import { postgresStore } from 'retrysafe/postgres'
 import { type AdapterCase, adapterCases, runAdapterCase } from 'retrysafe/testkit'
 import { afterAll, describe, expect, test } from 'vitest'
 import { missing, postgresUrl, redisUrl } from '../../../tools/engines/src/index.js'
-import { connectStore, isMigratable } from '../src/stores/open-store.js'
+import { connectStore } from '../src/stores/open-store.js'
+import { postgresPool } from '../src/stores/postgres.js'
 import { storeUrl } from '../src/stores/store-url.js'
 import { isLack, lacksOfProxy, type OperatorStore, openProxy, unlikeOfProxy } from './proxy-harness.js'
 
@@ -14,28 +16,37 @@ const cases: readonly AdapterCase[] = adapterCases.filter(({ about }) => about =
 /** Where all places of this file are: a schema, or the start of a prefix. */
 const own = `adapter_${crypto.randomUUID().slice(0, 8)}`
 let opened = 0
+let pool: Promise<pg.Pool> | undefined
 
-/** A place of its own for every case. */
-async function open(url: string): Promise<OperatorStore> {
-  const store = await connectStore(storeUrl(url, 'the store'))
-  if (isMigratable(store)) await store.migrate()
-  return store as OperatorStore
+/** To make a table takes ten times as long as a case does. A closed store writes no more, so the next gets an empty one. */
+async function openPostgres(): Promise<OperatorStore> {
+  const url = storeUrl(`${await postgresUrl()}?schema=${own}&pool=3`, 'the store')
+  if (url.kind !== 'postgres') throw new Error('this is no PostgreSQL')
+  const isFirst = pool === undefined
+  pool ??= postgresPool(url)
+  const client = await pool
+  const store = postgresStore({ client, schema: own })
+  if (isFirst) await store.migrate()
+  else await client.query(`DELETE FROM ${own}.retrysafe_records`)
+  return store
 }
 
 const places = [
   {
     engine: 'postgres' as const,
-    open: async () => open(`${await postgresUrl()}?schema=${own}&table=t${++opened}&pool=3`),
+    open: openPostgres,
     remove: async () => {
-      const client = new pg.Client((await postgresUrl()) ?? '')
-      await client.connect()
-      await client.query(`DROP SCHEMA IF EXISTS ${own} CASCADE`)
-      await client.end()
+      const client = await pool
+      await client?.query(`DROP SCHEMA ${own} CASCADE`)
+      await client?.end()
     },
   },
   {
     engine: 'redis' as const,
-    open: async () => open(`${await redisUrl()}?prefix=${own}:${++opened}:`),
+    open: async () => {
+      const url = storeUrl(`${await redisUrl()}?prefix=${own}:${++opened}:`, 'the store')
+      return (await connectStore(url)) as OperatorStore
+    },
     remove: async () => {
       const client = new Redis((await redisUrl()) ?? '')
       for (const key of await client.keys(`${own}:*`)) await client.del(key)

@@ -7,7 +7,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { IdempotencyStore } from 'retrysafe'
+import type { Clock, IdempotencyStore } from 'retrysafe'
 import { memoryStore } from 'retrysafe/memory'
 import { onTestFinished } from 'vitest'
 import { proxyFlags } from '../src/cli/proxy-flags.js'
@@ -61,7 +61,11 @@ export interface TestProxy extends RunningProxy {
   readonly said: readonly string[]
 }
 
-type Settings = Partial<ProxySettings> & { readonly store?: never; readonly on?: IdempotencyStore }
+type Settings = Partial<ProxySettings> & {
+  readonly store?: never
+  readonly on?: IdempotencyStore
+  readonly clock?: Clock
+}
 
 /** A proxy in this process, with the command line's defaults. */
 export async function proxyTo(
@@ -71,10 +75,11 @@ export async function proxyTo(
   const defaults = Object.fromEntries(
     Object.entries(proxyFlags).map(([name, flag]) => [name, (flag as { fallback: unknown }).fallback]),
   ) as unknown as ProxySettings
-  const { on = memoryStore(), ...rest } = settings
+  const { on = memoryStore(), clock, ...rest } = settings
   const { log, lines, said } = recordingLog()
   const chosen = { ...defaults, port: 0, host: '127.0.0.1', adminPort: 'off' as const, allowAnonymous: true, ...rest }
-  const proxy = await startProxy({ ...chosen, upstream: new URL(upstream) }, { store: on, log })
+  const context = { store: on, log, ...(clock === undefined ? {} : { clock }) }
+  const proxy = await startProxy({ ...chosen, upstream: new URL(upstream) }, context)
   afterwards(() => proxy.stop(0))
   return { ...proxy, url: `http://127.0.0.1:${proxy.port}`, lines, said }
 }

@@ -3,8 +3,11 @@ import pg from 'pg'
 import { expect, test } from 'vitest'
 import { missing, startMariadb, startPostgres, startRedis } from '../../../tools/engines/src/index.js'
 import { benchOf } from '../src/check/benches.js'
+import { runCheck } from '../src/check/run.js'
+import { describeCheck, jsonOfCheck } from '../src/check/verdict.js'
 import { storeUrl } from '../src/stores/store-url.js'
 import { afterwards, retrysafe, until } from './bench.js'
+import { runHere } from './command-line.js'
 import { anyAws, type Engine, placeOn } from './store-places.js'
 
 const engines: readonly Engine[] = ['postgres', 'mysql', 'redis', 'redis-cluster', 'dynamodb']
@@ -32,11 +35,10 @@ test.for(engines)(
   { timeout: 300_000 },
   async (engine, context) => {
     const place = await placeOn(engine, context)
-    if (engine === 'dynamodb') await retrysafe(['migrate', place.url], { env: anyAws }).exited
+    if (engine === 'dynamodb') await runHere(['migrate', place.url], anyAws)
     const before = await place.look()
-    const program = retrysafe(['check', '--json'], { env: { ...anyAws, RETRYSAFE_STORE: place.url } })
-    const { code } = await program.exited
-    const report = JSON.parse(program.out()) as Report
+    const { code, out } = await runHere(['check', '--json'], { ...anyAws, RETRYSAFE_STORE: place.url })
+    const report = JSON.parse(out) as Report
     expect(report.cases.filter(({ status }) => status === 'broken')).toEqual([])
     expect(report.counts.held).toBeGreaterThan(250)
     expect(report.counts.held + report.counts.skipped).toBe(report.counts.total)
@@ -75,7 +77,8 @@ const weak: readonly Weak[] = [
     engine: 'redis',
     start: (settings) => startRedis({ settings }),
     settings: { appendonly: 'no', save: '60 1', 'maxmemory-policy': 'allkeys-lru' },
-    said: ['appendonly=no', 'maxmemory-policy=allkeys-lru'],
+    // How much a Redis keeps is a choice; that it drops live keys is none.
+    said: ['maxmemory-policy=allkeys-lru'],
   },
   {
     engine: 'mysql',
@@ -99,19 +102,56 @@ test.for(weak)(
       await bench.clean()
       return remarks.filter(({ level }) => level === 'unsafe').map(({ setting }) => setting)
     }
-    expect([...(await unsafeOf(settings))].sort()).toEqual([...said].sort())
-    expect(await unsafeOf({})).toEqual([])
+    const [told, usual] = await Promise.all([unsafeOf(settings), unsafeOf({})])
+    expect([...told].sort()).toEqual([...said].sort())
+    expect(usual).toEqual([])
   },
 )
 
 test('a person reads what held, what was skipped and why, and a verdict at the end', async () => {
-  const program = retrysafe(['check', 'memory:'])
-  expect((await program.exited).code).toBe(0)
-  const said = program.out()
+  const { code, out: said } = await runHere(['check', 'memory:'])
+  expect(code).toBe(0)
   expect(said).toMatch(/^held {4}\w/)
   expect(said).toContain('Skipped:')
   expect(said).toContain('weaker: memory: every key is gone')
   expect(said).toMatch(/\n\d+ held, \d+ skipped, 0 broken, of \d+\nSound: [^\n]+\n$/)
+})
+
+test('of a Redis that keeps nothing a check says what a restart forgets, and that the promises were kept', async (context) => {
+  const reason = await missing('redis')
+  if (reason !== undefined) return context.skip(reason)
+  const server = await startRedis({ settings: { appendonly: 'no', save: '' } })
+  afterwards(() => server.stop())
+  const { code, out } = await runHere(['check', server.url])
+  expect(out).toContain('weaker: appendonly=no, save="": a restart of the server forgets every claim and response')
+  expect(out).toMatch(/\nSound: [^\n]+\n$/)
+  expect(code).toBe(0)
+})
+
+test('a program that reads the report gets one document, also where there is nothing to report', async () => {
+  const store = 'redis://127.0.0.1:1/0'
+  const { code, out } = await runHere(['check', store, '--json'])
+  expect(JSON.parse(out)).toEqual({
+    verdict: 'broken',
+    store,
+    problems: [expect.stringContaining('nothing listens at its address')],
+  })
+  expect(code).toBe(1)
+})
+
+test('what could not be cleaned up is no sound verdict, to nobody', async () => {
+  const report = { facts: { server: 'any', remarks: [] }, cases: [], total: 0, interrupted: false }
+  const left = { store: 'any', problems: ['the table t could not be removed'] }
+  expect(jsonOfCheck(report, left)).toMatchObject({ verdict: 'broken', problems: left.problems, server: 'any' })
+  expect(describeCheck(report, left).join()).not.toContain('Sound')
+  expect(describeCheck(report, { ...left, problems: [] }).join()).toContain('Sound')
+})
+
+test('a check is interrupted also while the server does not say what it is', async () => {
+  const bench = await benchOf({ kind: 'memory', text: 'memory:' })
+  const silent = { ...bench, facts: () => new Promise<never>(() => {}) }
+  const report = await runCheck(silent, { began: () => {}, ended: () => {} }, AbortSignal.abort())
+  expect(report).toMatchObject({ interrupted: true, cases: [] })
 })
 
 test.for<Engine>(['postgres', 'redis'])(
@@ -145,10 +185,7 @@ test('who may make no table is told so, in one line', async (context) => {
   })
   await client.query(`CREATE ROLE "${role}" LOGIN`)
   url.username = role
-  const program = retrysafe(['check', String(url)])
-  expect((await program.exited).code).toBe(1)
-  expect(program.out()).toBe('')
-  expect(program.err()).toMatch(
-    /^retrysafe: The store postgres:[^\n]* cannot be checked: [^\n]*permission denied[^\n]*\n$/,
-  )
+  const { code, out, err } = await runHere(['check', String(url)])
+  expect([code, out]).toEqual([1, ''])
+  expect(err).toMatch(/^retrysafe: The store postgres:[^\n]* cannot be checked: [^\n]*permission denied[^\n]*\n$/)
 })

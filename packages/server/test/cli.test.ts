@@ -4,18 +4,7 @@ import { join } from 'node:path'
 import { sqliteStore } from 'retrysafe/sqlite'
 import { expect, test } from 'vitest'
 import { folder, portOf, post, proxyProgram, retrysafe, until, upstreamOf } from './bench.js'
-
-interface Ended {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
-
-async function run(args: readonly string[], env: Record<string, string> = {}, cwd?: string): Promise<Ended> {
-  const program = retrysafe(args, { env, ...(cwd === undefined ? {} : { cwd }) })
-  const { code } = await program.exited
-  return { code, out: program.out(), err: program.err() }
-}
+import { runHere as run } from './command-line.js'
 
 const proxy = ['proxy', '--upstream', 'http://127.0.0.1:1', '--port', '0', '--admin-port', 'off', '--store', 'memory:']
 
@@ -63,10 +52,43 @@ test.each<[string[], string]>([
   expect([code, out]).toEqual([2, ''])
 })
 
-test('every wrong flag is named at once', async () => {
-  const { err } = await run([...proxy, '--port', 'x', '--lease', 'y', '--max-body', 'z'])
-  for (const name of ['--port', '--lease', '--max-body']) expect(err).toContain(`retrysafe: ${name} is `)
+test('every wrong flag is named at once, and the program ends with the code of wrong usage', async () => {
+  const program = retrysafe([...proxy, '--port', 'x', '--lease', 'y', '--max-body', 'z'])
+  expect((await program.exited).code).toBe(2)
+  for (const name of ['--port', '--lease', '--max-body']) expect(program.err()).toContain(`retrysafe: ${name} is `)
 })
+
+/** Of a server that is not there: whatever is read before it is asked is told apart from that. */
+const dead = 'mysql://u@127.0.0.1:1/d'
+
+test.each<[string[]]>([
+  [[...proxy, '--store', `${dead}?table=a.b.c`]],
+  [['migrate', `${dead}?table=a.b.c`]],
+  [['migrate', `${dead}?table=a.b.c`, '--print']],
+  [['keys', 'list', '--store', `${dead}?table=a.b.c`]],
+  [['keys', 'list', '--store', dead, '--limit', 'x']],
+  [['keys', 'list', '--store', dead, '--status', 'x']],
+  [['keys', 'free', 'k', '--attempt', 'x', '--store', dead]],
+  [['check', 'postgres://127.0.0.1:1/d?schema=1x']],
+  [['migrate', 'redis://127.0.0.1:1/0?prefix=']],
+])('%j is wrong usage before any server is asked', async (args) => {
+  const { code, err } = await run(args)
+  expect(err.trim().split('\n')).toHaveLength(1)
+  expect(code).toBe(2)
+})
+
+test('what is no key is wrong usage', async () => {
+  const { url } = await storeWithKeys()
+  for (const command of ['get', 'delete'])
+    expect(await run(['keys', command, '', '--store', url])).toMatchObject({ code: 2, out: '' })
+})
+
+test.each<[string[]]>([[['keys', 'list', '--store', dead]], [['migrate', dead]], [['check', dead]]])(
+  '%j on a server that is away is no wrong usage',
+  async (args) => {
+    expect(await run(args)).toMatchObject({ code: 1, out: '' })
+  },
+)
 
 test('a setting is the flag, else the environment, else the default; an empty variable is unset', async () => {
   const env = { RETRYSAFE_LEASE: '5', RETRYSAFE_PORT: 'x', RETRYSAFE_MAX_BODY: ' ', RETRYSAFE_REQUIRE_KEY: 'maybe' }
@@ -214,6 +236,17 @@ test('an operator’s look makes no store where there is none', async () => {
   expect(existsSync(path)).toBe(false)
 })
 
+test('a reader that stops before the end makes no command fail', async () => {
+  const { url } = await storeWithKeys()
+  const list = retrysafe(['keys', 'list', '--store', url])
+  list.child.stdout?.destroy()
+  const check = retrysafe(['check', 'memory:', '--verbose'])
+  check.child.stdout?.once('data', () => check.child.stdout?.destroy())
+  // Its code says that it came to its end, and so has cleaned up.
+  expect([await list.exited, await check.exited].map(({ code }) => code)).toEqual([0, 0])
+  expect([list.err(), check.err()]).toEqual(['', ''])
+})
+
 test('check tries every promise on a real store and leaves nothing behind', async () => {
   const { url } = await storeWithKeys()
   const before = (await run(['keys', 'list', '--store', url])).out.split('\n').length
@@ -221,7 +254,6 @@ test('check tries every promise on a real store and leaves nothing behind', asyn
   expect(checked.out).toMatch(/\n\d+ held, \d+ skipped, 0 broken, of \d+\nSound: .*\n$/)
   expect(checked.code).toBe(0)
   expect((await run(['keys', 'list', '--store', url])).out.split('\n')).toHaveLength(before)
-  expect((await run(['check', 'memory:'])).code).toBe(0)
 })
 
 test('records past their retention are deleted while the proxy runs', async () => {

@@ -160,6 +160,20 @@ test('an upstream that answers before it has read the body is heard', async () =
   expect(answer).toMatchObject({ status: 413, body: 'too much' })
 })
 
+test('a client that was answered early and sends the rest all the same may go on on its connection', async () => {
+  const upstream = await upstreamOf((req, res) => {
+    if (req.method === 'GET') res.end('next')
+    else res.writeHead(413).end('too much')
+  })
+  const { port } = await proxyTo(upstream.url)
+  const total = 8 * 1024 * 1024
+  const wire = await wireTo(port)
+  wire.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${total}\r\n\r\nstart`)
+  await until(() => wire.received().includes('too much'))
+  wire.send(`${'x'.repeat(total - 5)}GET / HTTP/1.1\r\nHost: a\r\n\r\n`)
+  await until(() => wire.received().includes('next'))
+})
+
 test('requests without a key get a problem where the upstream is down, breaks off or takes too long', async () => {
   const down = await proxyTo('http://127.0.0.1:1')
   const unreachable = await ask(`${down.url}/`)
@@ -186,4 +200,10 @@ test('more requests than connections wait for one, and all are answered', async 
   expect(upstream.count).toBe(4)
   answer.open()
   expect(new Set((await asked).map(({ status }) => status))).toEqual(new Set([200]))
+})
+
+test('those that wait for a connection to an upstream that is down are told so too', async () => {
+  const proxy = await proxyTo('http://127.0.0.1:1', { upstreamConnections: 2 })
+  const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => post(proxy.url, `down-${n}`)))
+  expect(answers.map(codeOf)).toEqual(Array(20).fill('upstream_unreachable'))
 })

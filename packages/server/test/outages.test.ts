@@ -1,7 +1,8 @@
 /* The proxy on a server that is killed and comes back. */
 import { expect, test } from 'vitest'
 import { missing, type Server, startMariadb, startPostgres, startRedis } from '../../../tools/engines/src/index.js'
-import { afterwards, ask, codeOf, post, proxyProgram, retrysafe, until, upstreamOf } from './bench.js'
+import { afterwards, ask, codeOf, post, proxyProgram, until, upstreamOf } from './bench.js'
+import { runHere } from './command-line.js'
 
 const kinds: readonly (readonly [engine: 'postgres' | 'redis' | 'mysql', start: () => Promise<Server>])[] = [
   ['postgres', () => startPostgres()],
@@ -19,8 +20,7 @@ test.for(kinds)(
     if (reason !== undefined) return context.skip(reason)
     const server = await start()
     afterwards(() => server.stop())
-    const migrated = retrysafe(['migrate', server.url])
-    expect((await migrated.exited).code).toBe(0)
+    expect((await runHere(['migrate', server.url])).code).toBe(0)
     const upstream = await upstreamOf((_req, res) => res.end(`run ${upstream.count}`))
     const args = [
       '--upstream',

@@ -1,6 +1,7 @@
 /* The real program, killed, stopped, stalled and shared, over one SQLite file. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import {
@@ -9,6 +10,7 @@ import {
   codeOf,
   folder,
   gate,
+  portOf,
   post,
   proxyProgram,
   readBody,
@@ -246,47 +248,53 @@ test('a second signal does not wait', async () => {
   expect(await running).toBe('cut')
 })
 
-test('npm start’s demo prints three commands that do what they say', async () => {
-  const cwd = folder()
-  const busy = await upstreamOf((_req, res) => res.end())
-  const port = new URL(busy.url).port
-  const demo = retrysafe(['demo', '--port', port, '--admin-port', 'off'], { cwd })
-  await until(() => demo.out().includes('Ctrl+C'))
-  expect(demo.out()).toContain(`port ${port} is in use`)
-  expect(demo.out()).toContain('--allow-anonymous is set')
-  const commands = demo.out().match(/curl -i .*/g) ?? []
-  expect(commands).toHaveLength(3)
-  const outputs: string[] = []
-  for (const command of commands) outputs.push(execFileSync('sh', ['-c', command], { encoding: 'utf8', stdio: 'pipe' }))
-  expect(outputs[0]).toMatch(/^HTTP\/1\.1 201 .*"id":"ch_1","amount":4200/s)
-  expect(outputs[1]).toMatch(/^HTTP\/1\.1 201 .*Idempotent-Replayed: true.*"id":"ch_1","amount":4200/s)
-  expect(outputs[2]).toMatch(/^HTTP\/1\.1 422 .*"code":"mismatch"/s)
-  await until(() => demo.out().includes('refused (mismatch)'))
-  const shown = demo
-    .out()
-    .split('\n')
-    .filter((line) => line.includes('POST /charges  key'))
-  expect(shown.map((line) => line.trim().split(/ {2,}/)[0])).toEqual(['ran', 'replayed', 'refused (mismatch)'])
-  const url = /http:\/\/localhost:\d+/.exec(demo.out())?.[0] ?? ''
-  expect(JSON.parse((await ask(`${url}/charges`)).body)).toMatchObject({ charges: [{ id: 'ch_1' }] })
-  demo.child.kill('SIGINT')
-  expect((await demo.exited).code).toBe(0)
+test('a signal that comes before the proxy listens is heard, and what was begun is ended in order', async () => {
+  const opening = gate()
+  const closing = gate()
+  const silent = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', opening.open)
+    void closing.passed.then(() => socket.destroy())
+  })
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+  afterwards(() => silent.close())
+  const store = `postgres://u:p@127.0.0.1:${portOf(silent)}/d`
+  const program = retrysafe(['proxy', '--upstream', 'http://127.0.0.1:1', '--port', '0', '--store', store])
+  await opening.passed
+  program.child.kill('SIGTERM')
+  closing.open()
+  expect(await program.exited).toEqual({ code: 1, signal: null })
 })
 
-test('the demo takes one’s own service instead', async () => {
-  const upstream = await upstreamOf((_req, res) => res.end('mine'))
-  const demo = retrysafe([
-    'demo',
-    '--upstream',
-    upstream.url,
-    '--port',
-    '0',
-    '--admin-port',
-    'off',
-    '--store',
-    'memory:',
-  ])
-  await until(() => demo.out().includes('Ctrl+C'))
-  const url = /http:\/\/localhost:\d+/.exec(demo.out())?.[0] ?? ''
-  expect((await post(`${url}/own`, 'own')).body).toBe('mine')
-})
+test.each(['json', 'lines'])(
+  'with --log %s, who reads the log may stop: requests go on being answered',
+  async (format) => {
+    const upstream = await upstreamOf((_req, res) => res.end('done'))
+    const port = await freePort()
+    const args = [
+      'proxy',
+      '--upstream',
+      upstream.url,
+      '--store',
+      'memory:',
+      '--port',
+      String(port),
+      '--admin-port',
+      'off',
+    ]
+    const program = retrysafe([...args, '--allow-anonymous', '--log', format])
+    await until(() => program.out().includes('listening'))
+    program.child.stdout?.destroy()
+    for (const key of ['a', 'b', 'c']) expect((await post(`http://127.0.0.1:${port}`, key)).body).toBe('done')
+    program.child.kill('SIGTERM')
+    expect(await program.exited).toEqual({ code: 0, signal: null })
+  },
+)
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
+  const port = portOf(probe)
+  await new Promise((resolve) => probe.close(resolve))
+  return port
+}

@@ -49,3 +49,12 @@ test('--identity-header alone is the scope; missing or doubled it is refused', a
   for (const headers of [{ authorization: 'Bearer 1' }, { 'x-user': ' ' }, { 'x-user': ['a', 'b'] }])
     expect(codeOf(await of(headers as Record<string, string | string[]>))).toBe('scope_required')
 })
+
+test('the names of headers that make the scope may be given in any case', async () => {
+  const upstream = await upstreamOf((_req, res) => res.end(String(upstream.count)))
+  const tenants = await proxyTo(upstream.url, { scopeHeaders: ['X-Tenant'] })
+  expect((await post(tenants.url, 'same', '{}', { 'x-tenant': '1' })).body).toBe('1')
+  expect((await post(tenants.url, 'same', '{}', { 'x-tenant': '2' })).body).toBe('2')
+  const users = await proxyTo(upstream.url, { allowAnonymous: false, identityHeader: 'X-User' })
+  expect((await post(users.url, 'same', '{}', { 'x-user': 'a' })).body).toBe('3')
+})

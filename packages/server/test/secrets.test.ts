@@ -6,7 +6,8 @@ import { createConnection } from 'mysql2/promise'
 import pg from 'pg'
 import { expect, test, vi } from 'vitest'
 import { missing, mysqlUrl, postgresUrl, startRedis } from '../../../tools/engines/src/index.js'
-import { afterwards, ask, portOf, proxyProgram, retrysafe, until, upstreamOf } from './bench.js'
+import { afterwards, ask, portOf, proxyProgram, until, upstreamOf } from './bench.js'
+import { runHere } from './command-line.js'
 
 // Each of these starts several processes.
 vi.setConfig({ testTimeout: 120_000 })
@@ -28,9 +29,8 @@ function expectHidden(text: string): void {
 }
 
 async function outputOf(args: readonly string[], env: Record<string, string> = {}): Promise<string> {
-  const program = retrysafe(args, { env })
-  await program.exited
-  return `${program.out()}${program.err()}`
+  const { out, err } = await runHere(args, env)
+  return `${out}${err}`
 }
 
 /** A port on which nothing listens. */
@@ -139,6 +139,28 @@ test('a proxy whose password is right says it nowhere: not at its start, not whe
   proxy.child.kill('SIGTERM')
   await proxy.exited
   expectHidden(`${ready.body}${JSON.stringify(ready.headers)}${proxy.out()}${proxy.err()}`)
+})
+
+/** Longer than what is shown of a value that does not do. */
+const long = 'zebra'.repeat(20)
+
+test.each<[string[]]>([
+  [['proxy', '--upstream', `http://u:${long}@h`]],
+  [['proxy', '--upstream', `http://u:${long} ${long}@h`]],
+  [['proxy', '--upstream', `postgres://u:${long}@h/d`]],
+  [['proxy', '--cors-origin', `https://u:${long}@h`]],
+  [['proxy', '--port', `redis://:${long}@h`]],
+  [['proxy', '--lease', `postgres://u:${long}@h/d`]],
+  [['proxy', '--max-body', `postgres://u:${long}@h/d`]],
+  [['proxy', `--stroe=postgres://u:${long}@h/d`]],
+  [['keys', 'list', '--limit', `postgres://u:${long}@h/d`, '--store', 'sqlite:x']],
+  [['check', `postgres//u:${long}@h/d`]],
+  [[`postgres://u:${long}@h/d`]],
+])('a password in the wrong place is not said: %j', async (args) => {
+  const { code, out, err } = await runHere(args)
+  expect(code).toBe(2)
+  expect(err).toContain('retrysafe: ')
+  expect(`${out}${err}`).not.toContain('zebra')
 })
 
 test.each(['proxy', 'keys', 'migrate', 'check'])(

@@ -1,26 +1,14 @@
-/* Every command on every store, as an operator runs it: the real program on the real engine. */
+/* Every command on every store, as an operator runs it, on the real engine. */
 import { execFileSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import { folder, post, proxyProgram, retrysafe, upstreamOf } from './bench.js'
+import { runHere as run } from './command-line.js'
 import { anyAws, type Engine, placeOn } from './store-places.js'
 
 const engines: readonly Engine[] = ['postgres', 'mysql', 'redis', 'redis-cluster', 'redis-sentinel', 'dynamodb']
 
-interface Ended {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
-
-async function run(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
-  const program = retrysafe(args, { env: { ...anyAws, ...env } })
-  const { code } = await program.exited
-  // The SDK of AWS says on every start that it will leave Node 20.
-  const err = program
-    .err()
-    .replace(/^\(node:\d+\) Warning: NodeVersionSupportWarning[\s\S]*?\(Use `node --trace-warnings.*\n/m, '')
-  return { code, out: program.out(), err }
-}
+/** Who we are to an emulator of AWS does not matter, but we must be somebody. */
+Object.assign(process.env, anyAws)
 
 describe.each(engines)('on %s', (engine) => {
   const hasTables = engine === 'postgres' || engine === 'mysql' || engine === 'dynamodb'
@@ -36,11 +24,13 @@ describe.each(engines)('on %s', (engine) => {
       expect(early.err.trim().split('\n')).toHaveLength(1)
       expect((await run(['keys', 'list', '--store', url])).code).toBe(1)
     }
-    const ended = await Promise.all(
-      Array.from({ length: hasTables ? 10 : 1 }, () => run(['migrate'], { RETRYSAFE_STORE: url })),
-    )
+    const ended = await Promise.all(Array.from({ length: hasTables ? 10 : 1 }, () => run(['migrate', url])))
     expect(ended.filter(({ code }) => code !== 0)).toEqual([])
-    expect(await run(['migrate', url])).toMatchObject({ code: 0, out: expect.stringContaining('is ready'), err: '' })
+    expect(await run(['migrate'], { RETRYSAFE_STORE: url })).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('is ready'),
+      err: '',
+    })
     expect(await run(['keys', 'list', '--store', url])).toEqual({ code: 0, out: 'no keys\n', err: '' })
   })
 
@@ -58,10 +48,8 @@ describe.each(engines)('on %s', (engine) => {
       Array.from({ length: 20 }, (_, n) => post(n % 2 === 0 ? a.url : b.url, 'charge-42', '{}', host)),
     )
     expect(new Set(answers.map(({ status, body }) => `${status} ${body}`))).toEqual(new Set(['200 run 1']))
-    for (const proxy of [a, b]) {
-      proxy.child.kill('SIGTERM')
-      expect((await proxy.exited).code).toBe(0)
-    }
+    for (const proxy of [a, b]) proxy.child.kill('SIGTERM')
+    for (const proxy of [a, b]) expect((await proxy.exited).code).toBe(0)
     const key = 'proxy/anonymous/charge-42'
     const listed = await run(['keys', 'list', '--json'], { RETRYSAFE_STORE: url })
     expect(JSON.parse(listed.out)).toMatchObject({ key, status: 'completed', attempt: 1 })
@@ -97,16 +85,26 @@ test('migrate --print says of other stores that they have no SQL', async () => {
     })
 })
 
-test('a store on SQLite loads the client of no other', () => {
-  const main = new URL('../dist/cli/main.js', import.meta.url).href
+test('a store that is refused once it is connected lets the program end', async (context) => {
+  const { url } = await placeOn('redis', context)
+  const program = retrysafe(['keys', 'list', '--store', `${url}${'x'.repeat(300)}`])
+  expect((await program.exited).code).toBe(2)
+  expect(program.err()).toContain('prefix')
+})
+
+test('a store on SQLite, and a check of it, load one SQLite client and the client of no other store', () => {
+  const dist = (path: string): string => JSON.stringify(new URL(`../dist/${path}`, import.meta.url).href)
   const look = `
     import { createRequire } from 'node:module'
-    const { main } = await import(${JSON.stringify(main)})
+    const { main } = await import(${dist('cli/main.js')})
     const code = await main(['migrate', 'sqlite:keys.db'])
+    const { benchOf } = await import(${dist('check/benches.js')})
+    await (await benchOf({ kind: 'sqlite', path: 'keys.db', text: '' })).clean()
     const loaded = Object.keys(createRequire(import.meta.url).cache)
-    console.log(JSON.stringify({ code, sqlite: loaded.filter((path) => path.includes('libsql')).length > 0,
+    console.log(JSON.stringify({ code, clients: [process.getBuiltinModule?.('node:sqlite') !== undefined,
+      loaded.some((path) => path.includes('libsql'))].filter(Boolean).length,
       others: loaded.filter((path) => /node_modules.(pg|ioredis|mysql2|@aws-sdk)/.test(path)) }))`
   const args = ['--input-type=module', '--eval', look]
   const said = execFileSync(process.execPath, args, { cwd: folder(), encoding: 'utf8' })
-  expect(JSON.parse(said.trim().split('\n').at(-1) ?? '')).toEqual({ code: 0, sqlite: true, others: [] })
+  expect(JSON.parse(said.trim().split('\n').at(-1) ?? '')).toEqual({ code: 0, clients: 1, others: [] })
 })

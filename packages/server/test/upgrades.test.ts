@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { afterwards, portOf, proxyTo, readBody, until, upstreamOf, wireTo } from './bench.js'
 
@@ -59,4 +60,23 @@ test('a wish for another protocol, as of Java or curl --http2, changes nothing: 
   wire.send(bytes)
   await until(() => wire.received().includes('Idempotent-Replayed: true'))
   expect(seen).toEqual([undefined, undefined])
+})
+
+test.each([
+  ['CONNECT', 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n', 501],
+  ['WebSocket', 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', 404],
+])('a %s that was refused holds no connection', async (_name, head, status) => {
+  const upstream = await upstreamOf((_req, res) => res.writeHead(404).end())
+  const proxy = await proxyTo(upstream.url)
+  // A client that keeps its side open, and goes on sending to nobody.
+  const client = connect({ port: proxy.port, host: '127.0.0.1', allowHalfOpen: true })
+  afterwards(() => client.destroy())
+  client.on('error', () => {})
+  client.write(head)
+  const [answer] = (await once(client, 'data')) as [Buffer]
+  expect(answer.toString()).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+  await until(() => {
+    client.write('x')
+    return client.destroyed
+  })
 })

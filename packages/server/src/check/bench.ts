@@ -20,7 +20,7 @@ export interface Facts {
 
 /** A setting of the server that takes something from a promise. */
 export interface Remark {
-  /** `unsafe`: what was acknowledged can be lost as things are. `weaker`: only where something else fails too. */
+  /** `unsafe`: no one who keeps keys here wants this. `weaker`: what a restart or a crash takes, for the operator to know. */
   readonly level: 'unsafe' | 'weaker'
   /** As the server spells it: `fsync=off`. */
   readonly setting: string
@@ -63,7 +63,7 @@ const clientsInTurn = 3
 
 /** What one opening of the store needs of its engine. */
 export interface Opening {
-  /** A handle with connections of its own, as another process would have. */
+  /** Another handle, as another process would have. Where connections carry state it has its own. */
   another(): Promise<IdempotencyStore>
   /** Keys of this opening begin with it. */
   readonly scratch: string

@@ -1,19 +1,19 @@
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { mysqlStore } from 'retrysafe/mysql'
-import { statementMs } from '../stores/connection.js'
-import { mysqlPool, patient } from '../stores/mysql.js'
+import { commandMs } from '../stores/connection.js'
+import { mysqlPool } from '../stores/mysql.js'
 import type { MysqlUrl } from '../stores/store-url.js'
 import { type Bench, type Facts, instants, inTurn, openedOf, type Remark, scratchName } from './bench.js'
 
 /** A table of its own, in the database of the URL. */
 export async function mysqlBench(url: MysqlUrl): Promise<Bench> {
   const table = scratchName('_')
-  const side = await mysqlPool({ ...url, pool: 2 })
-  const pools = inTurn(() => mysqlPool(url))
+  const { pool: side, end } = await mysqlPool({ ...url, pool: 2 })
+  const pools = inTurn(() => mysqlPool(url, { statementMs: commandMs }))
   try {
     await mysqlStore({ client: side, table }).migrate()
   } catch (error) {
-    await side.end()
+    await end()
     throw error
   }
   const shifts = instants.map((column) => `${column} = ${column} - ?`).join(', ')
@@ -25,7 +25,8 @@ export async function mysqlBench(url: MysqlUrl): Promise<Bench> {
       try {
         await side.query(`DROP TABLE IF EXISTS \`${table}\``)
       } finally {
-        for (const pool of [...(await pools.made()), side]) await pool.end()
+        for (const pool of await pools.made()) await pool.end()
+        await end()
       }
     },
     facts: () => factsOf(side),
@@ -34,7 +35,7 @@ export async function mysqlBench(url: MysqlUrl): Promise<Bench> {
       const own = Buffer.from(`check/${opened}/`)
       return openedOf({
         scratch: own.toString(),
-        another: async () => mysqlStore({ client: patient(await pools.next(), statementMs), table }),
+        another: async () => mysqlStore({ client: (await pools.next()).client, table }),
         age: async (key, ms) => {
           const values = [...instants.map(() => ms), Buffer.from(key)]
           await side.query(`UPDATE \`${table}\` SET ${shifts}, version = version + 1 WHERE \`key\` = ?`, values)

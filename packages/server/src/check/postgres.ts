@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { postgresStore } from 'retrysafe/postgres'
+import { commandMs } from '../stores/connection.js'
 import { postgresPool } from '../stores/postgres.js'
 import type { PostgresUrl } from '../stores/store-url.js'
 import { type Bench, type Facts, instants, inTurn, openedOf, type Remark, scratchName } from './bench.js'
@@ -8,10 +9,10 @@ import { type Bench, type Facts, instants, inTurn, openedOf, type Remark, scratc
 export async function postgresBench(url: PostgresUrl): Promise<Bench> {
   const table = scratchName('_')
   const { schema } = url
-  const side = await postgresPool({ ...url, pool: 2 })
+  const side = await postgresPool({ ...url, pool: 2 }, { statementMs: commandMs })
   const prefix = schema === undefined ? '' : `"${schema}".`
   const quoted = `${prefix}"${table}"`
-  const pools = inTurn(() => postgresPool(url))
+  const pools = inTurn(() => postgresPool(url, { statementMs: commandMs }))
   const clean = async (): Promise<void> => {
     try {
       await side.query(`DROP TABLE IF EXISTS ${quoted}, ${prefix}"${table}_meta"`)

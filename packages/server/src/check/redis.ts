@@ -134,6 +134,7 @@ function evictionOf(told: ReadonlyMap<string, string>): Remark[] {
   ]
 }
 
+/** How much a Redis keeps is chosen by who runs it: what can be lost is said, and no failure of the check. */
 function durabilityOf(
   told: ReadonlyMap<string, string>,
   appendfsync: string | undefined,
@@ -144,7 +145,7 @@ function durabilityOf(
     const meaning = none
       ? 'a restart of the server forgets every claim and response: their retries run again. Set appendonly yes'
       : 'a crash of the server forgets what came after the last snapshot: those retries run again. Set appendonly yes'
-    return [{ level: 'unsafe', setting: none ? 'appendonly=no, save=""' : 'appendonly=no', meaning }]
+    return [{ level: 'weaker', setting: none ? 'appendonly=no, save=""' : 'appendonly=no', meaning }]
   }
   if (appendfsync === 'everysec')
     return [
@@ -157,7 +158,7 @@ function durabilityOf(
   if (appendfsync === 'no')
     return [
       {
-        level: 'unsafe',
+        level: 'weaker',
         setting: 'appendfsync=no',
         meaning: 'a crash of the machine forgets the last half minute or more: its retries run again',
       },

@@ -32,8 +32,9 @@ const patienceMs = 5000
 
 /** Runs every case, one after the other, until the signal aborts. Nothing of the bench is removed here. */
 export async function runCheck(bench: Bench, watch: CheckWatch, signal: AbortSignal): Promise<CheckReport> {
-  const facts = await bench.facts()
-  const givenUp = whenGivenUp(signal)
+  const aborted = whenAborted(signal)
+  const givenUp = aborted.then(() => systemClock.sleep(patienceMs, undefined, true)).then(() => undefined)
+  const facts = (await Promise.race([bench.facts(), aborted])) ?? unknown
   const cases: CaseReport[] = []
   for (const [index, storeCase] of storeCases.entries()) {
     if (signal.aborted) break
@@ -47,12 +48,13 @@ export async function runCheck(bench: Bench, watch: CheckWatch, signal: AbortSig
   return { facts, cases, total: storeCases.length, interrupted: signal.aborted }
 }
 
-async function whenGivenUp(signal: AbortSignal): Promise<undefined> {
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
+const unknown: Facts = { server: 'a server that had not answered yet', remarks: [] }
+
+function whenAborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined)
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true })
   })
-  await systemClock.sleep(patienceMs, undefined, true)
 }
 
 /** What is left out on purpose, by what the case needs. */

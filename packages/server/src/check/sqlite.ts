@@ -1,5 +1,5 @@
-import Database from 'libsql'
 import { openStore } from '../stores/open-store.js'
+import { openSqlite } from '../stores/sqlite.js'
 import type { SqliteUrl } from '../stores/store-url.js'
 import { type Bench, instants, openedOf, scratchName } from './bench.js'
 
@@ -8,9 +8,9 @@ export async function sqliteBench(url: SqliteUrl): Promise<Bench> {
   const scratch = `${scratchName('-')}/`
   const first = await openStore(url)
   await first.close()
-  const database = new Database(url.path, { timeout: 10_000 })
-  const shifts = instants.map((column) => `${column} = ${column} - $ms`).join(', ')
-  const age = database.prepare(`UPDATE retrysafe_records SET ${shifts} WHERE key = $key`)
+  const database = await openSqlite(url.path)
+  const shifts = instants.map((column) => `${column} = ${column} - ?`).join(', ')
+  const age = database.prepare(`UPDATE retrysafe_records SET ${shifts} WHERE key = ?`)
   const count = database.prepare('SELECT count(*) AS count FROM retrysafe_records WHERE substr(key, 1, ?) = ?')
   const remove = database.prepare('DELETE FROM retrysafe_records WHERE substr(key, 1, ?) = ?')
   let opened = 0
@@ -23,7 +23,7 @@ export async function sqliteBench(url: SqliteUrl): Promise<Bench> {
         scratch: own,
         another: () => openStore(url),
         age: async (key, ms) => {
-          age.run({ ms, key })
+          age.run(...instants.map(() => ms), key)
         },
         stored: async () => Number((count.get(own.length, own) as { count: number }).count),
         empty: async () => {

@@ -15,19 +15,26 @@ export function countsOf({ cases }: CheckReport): { held: number; skipped: numbe
   return counts
 }
 
-/** The report for a person. Line by line, the verdict last. */
-export function describeCheck(report: CheckReport, about: { store: string }): readonly string[] {
+export interface CheckAbout {
+  readonly store: string
+  /** What went wrong with the check itself: it could not be done, or not be cleaned up after. */
+  readonly problems: readonly string[]
+}
+
+/** The report for a person. Line by line, the verdict last, except where problems are told instead of it. */
+export function describeCheck(report: CheckReport, { store, problems }: CheckAbout): readonly string[] {
   const { facts, cases, total } = report
   const { held, skipped, broken } = countsOf(report)
   const of = (status: string) => cases.filter((one) => one.status === status)
-  const lines = ['', `${about.store}: ${facts.server}`]
+  const lines = ['', `${store}: ${facts.server}`]
   if (skipped > 0) lines.push('', 'Skipped:', ...of('skipped').map(({ name, note }) => `  ${name} (${note})`))
   if (facts.remarks.length > 0) lines.push('', 'Settings that weaken promises:', ...facts.remarks.map(describeRemark))
   if (broken > 0) {
     lines.push('', 'Broken, and what that means in production:')
     for (const { name, note, why } of of('broken')) lines.push(`  ${name}`, `    seen: ${note}`, `    meaning: ${why}`)
   }
-  lines.push('', `${held} held, ${skipped} skipped, ${broken} broken, of ${total}`, sentences[verdictOf(report)])
+  lines.push('', `${held} held, ${skipped} skipped, ${broken} broken, of ${total}`)
+  if (problems.length === 0) lines.push(sentences[verdictOf(report)])
   return lines
 }
 
@@ -42,12 +49,15 @@ const sentences: Readonly<Record<Verdict, string>> = {
   interrupted: 'Interrupted: the rest was not tried.',
 }
 
-/** The report for a machine. */
-export function jsonOfCheck(report: CheckReport, about: { store: string }): object {
+/** The report for a machine: always one document. */
+export function jsonOfCheck(report: CheckReport | undefined, { store, problems }: CheckAbout): object {
+  const told = problems.length === 0 ? {} : { problems }
+  if (report === undefined) return { verdict: 'broken' satisfies Verdict, store, ...told }
   const { facts, cases, total } = report
   return {
-    verdict: verdictOf(report),
-    store: about.store,
+    verdict: problems.length === 0 ? verdictOf(report) : ('broken' satisfies Verdict),
+    store,
+    ...told,
     server: facts.server,
     remarks: facts.remarks,
     counts: { ...countsOf(report), total },

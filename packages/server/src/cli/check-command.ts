@@ -1,13 +1,12 @@
 import type { Command } from 'commander'
 import type { Bench } from '../check/bench.js'
-import { benchOf } from '../check/benches.js'
 import { lineProgress, noProgress, type Progress, terminalProgress } from '../check/progress.js'
-import { type CheckReport, runCheck } from '../check/run.js'
+import type { CheckReport } from '../check/run.js'
 import { describeCheck, jsonOfCheck, verdictOf } from '../check/verdict.js'
 import { reasonOf } from '../stores/reason.js'
 import { redact } from '../stores/redact.js'
 import type { StoreUrl } from '../stores/store-url.js'
-import { complain, exitFailure, exitUsage, explain } from './failure.js'
+import { codeOf, complain, exitFailure, exitUsage, explain } from './failure.js'
 import { storeHelp } from './store-help.js'
 import { readStoreUrl } from './store-option.js'
 
@@ -67,28 +66,33 @@ async function runOn(text: string | undefined, options: CheckOptions): Promise<n
 
 async function check(url: StoreUrl, options: CheckOptions, signal: AbortSignal): Promise<number> {
   const progress = progressOf(options)
+  // Other commands do without the cases, and begin sooner.
+  const [{ benchOf }, { runCheck }] = await Promise.all([import('../check/benches.js'), import('../check/run.js')])
   let bench: Bench
   try {
     bench = await benchOf(url)
   } catch (error) {
-    return complain([`The store ${url.text} cannot be checked: ${redact(reasonOf(error))}`], exitFailure)
+    return tell(undefined, url, options, [cannot(url, error)], codeOf(error))
   }
   let report: CheckReport | undefined
-  let problem: string | undefined
+  const problems: string[] = []
   try {
     report = await runCheck(bench, progress, signal)
   } catch (error) {
-    problem = `The store ${url.text} cannot be checked: ${redact(reasonOf(error))}`
+    problems.push(cannot(url, error))
   }
   progress.clear()
-  const left = await bench.clean().then(
-    () => undefined,
-    (error: unknown) => `${bench.scratch} could not be removed: ${redact(reasonOf(error))} Remove it yourself.`,
-  )
-  if (report !== undefined) tell(report, url, options)
-  const problems = [problem, left].filter((one) => one !== undefined)
-  if (report === undefined || problems.length > 0) return complain(problems, exitFailure)
-  return verdictOf(report) === 'sound' ? 0 : exitFailure
+  try {
+    await bench.clean()
+  } catch (error) {
+    problems.push(`${bench.scratch} could not be removed: ${redact(reasonOf(error))} Remove it yourself.`)
+  }
+  const isSound = problems.length === 0 && report !== undefined && verdictOf(report) === 'sound'
+  return tell(report, url, options, problems, isSound ? 0 : exitFailure)
+}
+
+function cannot(url: StoreUrl, error: unknown): string {
+  return `The store ${url.text} cannot be checked: ${redact(reasonOf(error))}`
 }
 
 function progressOf({ json, verbose }: CheckOptions): Progress {
@@ -97,9 +101,18 @@ function progressOf({ json, verbose }: CheckOptions): Progress {
   return lineProgress(print, verbose ?? false)
 }
 
-function tell(report: CheckReport, url: StoreUrl, options: CheckOptions): void {
-  if (options.json) print(JSON.stringify(jsonOfCheck(report, { store: url.text }), undefined, 2))
-  else for (const line of describeCheck(report, { store: url.text })) print(line)
+/** Prints what was found, and what went wrong. Gives the exit code. */
+function tell(
+  report: CheckReport | undefined,
+  url: StoreUrl,
+  { json }: CheckOptions,
+  problems: readonly string[],
+  code: number,
+): number {
+  const about = { store: url.text, problems }
+  if (json) print(JSON.stringify(jsonOfCheck(report, about), undefined, 2))
+  else if (report !== undefined) for (const line of describeCheck(report, about)) print(line)
+  return complain(problems, code)
 }
 
 function print(line: string): void {

@@ -3,16 +3,14 @@ import type { Server } from 'node:http'
 import { type AddressInfo, createServer as createNetServer } from 'node:net'
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
-import { paymentsApi } from '../demo/payments.js'
-import { welcome } from '../demo/welcome.js'
-import { type ProxyOptions, type RunningProxy, startProxy } from '../proxy/start.js'
+import { systemClock } from 'retrysafe'
+import type { ProxyOptions, RunningProxy } from '../proxy/start.js'
 import { openStore } from '../stores/open-store.js'
 import type { StoreUrl } from '../stores/store-url.js'
-import { createLog } from '../telemetry/log.js'
 import { addFlags, givenBy } from './command.js'
-import { complain, exitFailure, exitUsage, explain } from './failure.js'
+import { codeOf, complain, exitUsage, explain } from './failure.js'
 import { type Flags, readSettings } from './flags.js'
-import { untilStopped } from './proxy-command.js'
+import { nextSignal, untilStopped } from './proxy-command.js'
 import { proxyFlags } from './proxy-flags.js'
 import { conflicts, type ProxySettings } from './proxy-settings.js'
 
@@ -52,16 +50,17 @@ async function runDemo(given: Parameters<typeof readSettings>[1]): Promise<numbe
   const settings = { ...read.settings, allowAnonymous: read.settings.identityHeader === undefined }
   const port = await freePort(settings.port, settings.host)
   const adminPort = settings.adminPort === 'off' ? 'off' : await freePort(settings.adminPort, settings.adminHost, port)
-  const bundled = settings.upstream === undefined ? await listen(paymentsApi()) : undefined
+  const bundled =
+    settings.upstream === undefined ? await listen((await import('../demo/payments.js')).paymentsApi()) : undefined
   const upstream = settings.upstream ?? new URL(`http://127.0.0.1:${bundled?.port}`)
   const options: ProxyOptions & ProxySettings = { ...settings, upstream, port, adminPort }
-  const problems = conflicts(options)
-  if (problems.length > 0) return complain(problems, exitUsage)
   try {
+    const problems = conflicts(options)
+    if (problems.length > 0) return complain(problems, exitUsage)
     if (settings.store === demoStore) mkdirSync(dirname(demoStore.path), { recursive: true })
     return await serve(options, settings.port, bundled !== undefined)
   } catch (error) {
-    return complain([explain(error)], exitFailure)
+    return complain([explain(error)], codeOf(error))
   } finally {
     bundled?.server.close()
     bundled?.server.closeAllConnections()
@@ -73,8 +72,13 @@ async function serve(
   askedPort: number,
   isBundled: boolean,
 ): Promise<number> {
+  const { startProxy } = await import('../proxy/start.js')
+  const { createLog } = await import('../telemetry/log.js')
+  const { lossTeller } = await import('../telemetry/event-log.js')
+  const { welcome } = await import('../demo/welcome.js')
   const log = createLog(options.log)
-  const store = await openStore(options.store, { ready: true })
+  const signal = nextSignal()
+  const store = await openStore(options.store, { ready: true, onLost: lossTeller(log, systemClock.monotonic) })
   try {
     const proxy: RunningProxy = await startProxy(options, { store, log })
     const facts = {
@@ -87,7 +91,7 @@ async function serve(
     process.stdout.write(
       `${welcome({ ...facts, store: options.store.text, allowAnonymous: options.allowAnonymous })}\n`,
     )
-    return await untilStopped(proxy, options.drainMs, log)
+    return await untilStopped(proxy, signal, options.drainMs, log)
   } finally {
     await store.close()
   }

@@ -6,10 +6,15 @@ export const exitUsage = 2
 /** It was understood and could not be done. */
 export const exitFailure = 1
 
-/** One line to standard error for each problem. Gives the exit code. */
+/** One line to standard error for each problem, never with a password. Gives the exit code. */
 export function complain(problems: readonly string[], code: number): number {
-  for (const problem of problems) process.stderr.write(`retrysafe: ${problem}\n`)
+  for (const problem of problems) process.stderr.write(`retrysafe: ${redact(problem)}\n`)
   return code
+}
+
+/** The exit code of a failure: whether what was given was wrong, or it could not be done. */
+export function codeOf(error: unknown): number {
+  return isRetrysafeError(error, 'invalid_option') || isRetrysafeError(error, 'invalid_key') ? exitUsage : exitFailure
 }
 
 /** What went wrong, in one line that says what to do where that is known, and never a password. */

@@ -9,9 +9,9 @@ import {
   RetrysafeError,
   systemClock,
 } from 'retrysafe'
+import { commandMs } from '../stores/connection.js'
 import { openStore } from '../stores/open-store.js'
-import type { StoreUrl } from '../stores/store-url.js'
-import { complain, exitFailure, exitUsage, explain } from './failure.js'
+import { codeOf, complain, exitFailure, explain } from './failure.js'
 import { variableOf } from './flags.js'
 import { storeHelp } from './store-help.js'
 import { readStoreUrl } from './store-option.js'
@@ -55,17 +55,19 @@ function addListCommand(keys: Command, finish: Finish): void {
     .option('--limit <n>', 'how many at most', '100')
     .option('--json', 'one JSON object a line')
   command.action((options: CommonOptions & { status?: string; prefix?: string; limit: string; json?: boolean }) =>
-    finishWith(finish, options, async (store) => {
+    finishWith(finish, () => {
       const wanted = wholeNumber(1, 1_000_000)(options.limit, '--limit')
       const read = oneOf('in_progress', 'completed', 'uncertain')
       const status = options.status === undefined ? undefined : read(options.status, '--status')
-      let printed = 0
-      for await (const record of recordsOf(store, { status, prefix: options.prefix }, wanted)) {
-        print(options.json ? JSON.stringify(record) : describeListed(record))
-        printed++
-      }
-      if (printed === 0 && !options.json) print('no keys')
-      return 0
+      return withStore(options, async (store) => {
+        let printed = 0
+        for await (const record of recordsOf(store, { status, prefix: options.prefix }, wanted)) {
+          print(options.json ? JSON.stringify(record) : describeListed(record))
+          printed++
+        }
+        if (printed === 0 && !options.json) print('no keys')
+        return 0
+      })
     }),
   )
 }
@@ -74,12 +76,14 @@ function addGetCommand(keys: Command, finish: Finish): void {
   const command = subcommand(keys, 'get', 'show what is known of a key').argument('<key>')
   command.option('--show-response', 'print the stored response too, which may hold personal data')
   command.action((key: string, options: CommonOptions & { showResponse?: boolean }) =>
-    finishWith(finish, options, async (store) => {
-      const record = await store.get(key)
-      if (record === undefined) return complain([`There is no key ${key}.`], exitFailure)
-      print(JSON.stringify(shownRecord(record, options.showResponse ?? false), undefined, 2))
-      return 0
-    }),
+    finishWith(finish, () =>
+      withStore(options, async (store) => {
+        const record = await store.get(key)
+        if (record === undefined) return complain([`There is no key ${key}.`], exitFailure)
+        print(JSON.stringify(shownRecord(record, options.showResponse ?? false), undefined, 2))
+        return 0
+      }),
+    ),
   )
 }
 
@@ -88,13 +92,15 @@ function addFreeCommand(keys: Command, finish: Finish): void {
     .argument('<key>')
     .requiredOption('--attempt <n>', 'the attempt that holds the key, as list shows it')
   command.action((key: string, options: CommonOptions & { attempt: string }) =>
-    finishWith(finish, options, async (store) => {
+    finishWith(finish, () => {
       const attempt = wholeNumber(1, 999_999_999)(options.attempt, '--attempt')
-      if (await store.free(key, { attempt })) {
-        print(`freed ${key}: attempt ${attempt} may no longer complete it`)
-        return 0
-      }
-      return complain([`Attempt ${attempt} holds no claim of ${key}. See retrysafe keys get.`], exitFailure)
+      return withStore(options, async (store) => {
+        if (await store.free(key, { attempt })) {
+          print(`freed ${key}: attempt ${attempt} may no longer complete it`)
+          return 0
+        }
+        return complain([`Attempt ${attempt} holds no claim of ${key}. See retrysafe keys get.`], exitFailure)
+      })
     }),
   )
 }
@@ -102,23 +108,27 @@ function addFreeCommand(keys: Command, finish: Finish): void {
 function addDeleteCommand(keys: Command, finish: Finish): void {
   const command = subcommand(keys, 'delete', 'forget a key: a retry runs the operation again').argument('<key>')
   command.action((key: string, options: CommonOptions) =>
-    finishWith(finish, options, async (store) => {
-      if (!(await store.delete(key))) return complain([`There is no key ${key}.`], exitFailure)
-      print(`deleted ${key}`)
-      return 0
-    }),
+    finishWith(finish, () =>
+      withStore(options, async (store) => {
+        if (!(await store.delete(key))) return complain([`There is no key ${key}.`], exitFailure)
+        print(`deleted ${key}`)
+        return 0
+      }),
+    ),
   )
 }
 
 function addPurgeCommand(keys: Command, finish: Finish): void {
   const command = subcommand(keys, 'purge', 'delete every record past its retention')
   command.action((options: CommonOptions) =>
-    finishWith(finish, options, async (store) => {
-      let total = 0
-      for (let purged = batch; purged === batch; total += purged) purged = await store.purge({ limit: batch })
-      print(`purged ${total} records`)
-      return 0
-    }),
+    finishWith(finish, () =>
+      withStore(options, async (store) => {
+        let total = 0
+        for (let purged = batch; purged === batch; total += purged) purged = await store.purge({ limit: batch })
+        print(`purged ${total} records`)
+        return 0
+      }),
+    ),
   )
 }
 
@@ -129,21 +139,18 @@ function subcommand(keys: Command, name: string, description: string): Command {
   return keys.command(name).description(description).option('--store <url>', where)
 }
 
-async function finishWith(
-  finish: Finish,
-  options: CommonOptions,
-  act: (store: OperatorStore) => Promise<number>,
-): Promise<void> {
+/** Options are read before anything is opened. */
+async function finishWith(finish: Finish, run: () => Promise<number>): Promise<void> {
   try {
-    finish(await withStore(readStoreUrl(options.store, { flag: '--store' }), act))
+    finish(await run())
   } catch (error) {
-    const usage = error instanceof RetrysafeError && error.code === 'invalid_option'
-    finish(complain([explain(error)], usage ? exitUsage : exitFailure))
+    finish(complain([explain(error)], codeOf(error)))
   }
 }
 
-async function withStore(url: StoreUrl, act: (store: OperatorStore) => Promise<number>): Promise<number> {
-  const store = await openStore(url, { mustExist: true })
+async function withStore(options: CommonOptions, act: (store: OperatorStore) => Promise<number>): Promise<number> {
+  const url = readStoreUrl(options.store, { flag: '--store' })
+  const store = await openStore(url, { mustExist: true, statementMs: commandMs })
   try {
     if (!isInspectable(store)) throw new RetrysafeError('unsupported', `The store ${url.text} cannot list keys.`)
     return await act(store)

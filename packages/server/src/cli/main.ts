@@ -3,7 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { redact } from '../stores/redact.js'
 import { addCheckCommand } from './check-command.js'
 import { addDemoCommand } from './demo-command.js'
-import { complain, exitFailure, exitUsage, explain } from './failure.js'
+import { codeOf, complain, exitUsage, explain } from './failure.js'
 import { addKeysCommand } from './keys-command.js'
 import { addMigrateCommand } from './migrate-command.js'
 import { addProxyCommand } from './proxy-command.js'
@@ -11,6 +11,7 @@ import { addProxyCommand } from './proxy-command.js'
 /** Runs the command line and gives the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   hideArguments(argv)
+  outliveReaders()
   let code = 0
   const program = new Command('retrysafe')
     .description(
@@ -22,7 +23,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .showSuggestionAfterError(true)
     .exitOverride()
   program.configureHelp({ helpWidth: 120 })
-  program.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'retrysafe: ')) })
+  program.configureOutput({ outputError: (text, write) => write(redact(text).replace(/^error: /, 'retrysafe: ')) })
   const finish = (given: number): void => {
     code = given
   }
@@ -36,7 +37,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return code
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitUsage
-    return complain([explain(error)], exitFailure)
+    return complain([explain(error)], codeOf(error))
   }
 }
 
@@ -44,6 +45,15 @@ export async function main(argv: readonly string[]): Promise<number> {
 function hideArguments(argv: readonly string[]): void {
   const shown = argv.map(redact)
   if (shown.some((text, index) => text !== argv[index])) process.title = ['retrysafe', ...shown].join(' ')
+}
+
+/** Who reads us may stop before the end, as `head` does: what was begun goes on all the same, and cleans up. */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.off('error', onWriteError).on('error', onWriteError)
+}
+
+function onWriteError(error: Error & { code?: unknown }): void {
+  if (error.code !== 'EPIPE') throw error
 }
 
 function version(): string {

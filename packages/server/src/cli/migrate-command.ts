@@ -5,7 +5,7 @@ import { reasonOf } from '../stores/reason.js'
 import { redact } from '../stores/redact.js'
 import { checkPath } from '../stores/sqlite.js'
 import type { StoreUrl } from '../stores/store-url.js'
-import { complain, exitFailure, exitUsage, explain } from './failure.js'
+import { codeOf, complain, explain } from './failure.js'
 import { storeHelp } from './store-help.js'
 import { readStoreUrl } from './store-option.js'
 
@@ -44,7 +44,7 @@ async function run(text: string | undefined, printOnly: boolean): Promise<number
       return 0
     }
   } catch (error) {
-    return complain([explain(error)], exitUsage)
+    return complain([explain(error)], codeOf(error))
   }
   try {
     if (url.kind === 'sqlite') checkPath(url.path, false)
@@ -56,7 +56,7 @@ async function run(text: string | undefined, printOnly: boolean): Promise<number
       await store.close().catch(() => {})
     }
   } catch (error) {
-    return complain([`The store ${url.text} cannot be migrated: ${redact(reasonOf(error))}`], exitFailure)
+    return complain([`The store ${url.text} cannot be migrated: ${redact(reasonOf(error))}`], codeOf(error))
   }
 }
 

@@ -68,7 +68,7 @@ export const operationFlags: Flags<OperationSettings> = {
       group: operation,
       shown: 'json',
       fallback: 'json' as const,
-      help: 'a line for each request with a key: json, lines (to read), or off',
+      help: 'a line for each request with a key and for what befalls the proxy: json, lines (shorter, to read), or off (warnings too)',
     },
     oneOf('json', 'lines', 'off'),
   ),

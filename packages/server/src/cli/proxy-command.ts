@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 import { systemClock } from 'retrysafe'
-import { type RunningProxy, startProxy } from '../proxy/start.js'
+import type { RunningProxy } from '../proxy/start.js'
 import { openStore } from '../stores/open-store.js'
-import { createLog, describeError, type Log } from '../telemetry/log.js'
+import type { Log } from '../telemetry/log.js'
 import { addFlags, describeVariables, givenBy } from './command.js'
-import { complain, exitFailure, exitUsage, explain } from './failure.js'
+import { codeOf, complain, exitFailure, exitUsage, explain } from './failure.js'
 import { readSettings } from './flags.js'
 import { proxyFlags } from './proxy-flags.js'
 import { conflicts, type ProxySettings } from './proxy-settings.js'
@@ -60,29 +60,24 @@ async function runProxy(given: Parameters<typeof readSettings>[1]): Promise<numb
   const { upstream } = settings
   if (problems.length > 0 || upstream === undefined)
     return complain([...problems, 'See retrysafe proxy --help.'], exitUsage)
+  // Other commands do without all this, and begin sooner.
+  const { startProxy } = await import('../proxy/start.js')
+  const { createLog } = await import('../telemetry/log.js')
+  const { lossTeller } = await import('../telemetry/event-log.js')
   const log = createLog(settings.log)
+  const signal = nextSignal()
   try {
-    const store = await openStore(settings.store, { ready: true, onLost: reporterOf(log) })
+    const onLost = lossTeller(log, systemClock.monotonic)
+    const store = await openStore(settings.store, { ready: true, onLost })
     try {
       const proxy = await startProxy({ ...settings, upstream }, { store, log })
       announce(log, proxy, { ...settings, upstream })
-      return await untilStopped(proxy, settings.drainMs, log)
+      return await untilStopped(proxy, signal, settings.drainMs, log)
     } finally {
       await store.close()
     }
   } catch (error) {
-    return complain([explain(error)], exitFailure)
-  }
-}
-
-/** Several connections break at once, and each of the tries to connect anew may fail: one line a while is enough. */
-function reporterOf(log: Log): (error: unknown) => void {
-  let quietUntil = 0
-  return (error) => {
-    const now = systemClock.monotonic()
-    if (now < quietUntil) return
-    quietUntil = now + 10_000
-    log.warn('a connection to the store broke and will be made anew', { error: describeError(error) })
+    return complain([explain(error)], codeOf(error))
   }
 }
 
@@ -96,24 +91,30 @@ function announce(log: Log, proxy: RunningProxy, settings: ProxySettings & { ups
   })
 }
 
-/** Resolves with the exit code after SIGTERM or SIGINT; a second signal does not wait for anything. */
-export async function untilStopped(proxy: RunningProxy, drainMs: number, log: Log): Promise<number> {
-  const signal = await nextSignal()
-  const hurry = (): void => process.exit(exitFailure)
-  process.once('SIGTERM', hurry)
-  process.once('SIGINT', hurry)
-  log.info('stopping: work in flight may finish', { signal, drainMs })
+/** Stops the proxy on that signal, and resolves with the exit code. */
+export async function untilStopped(
+  proxy: RunningProxy,
+  signal: Promise<string>,
+  drainMs: number,
+  log: Log,
+): Promise<number> {
+  log.info('stopping: work in flight may finish', { signal: await signal, drainMs })
   const outcome = await proxy.stop(drainMs)
   if (outcome === 'left') log.warn('claims were left to their leases')
   log.info('stopped', { outcome })
   return outcome === 'drained' ? 0 : exitFailure
 }
 
-function nextSignal(): Promise<string> {
+/** SIGTERM or SIGINT, from now on: one that comes before the proxy listens stops it as soon as it does. */
+export function nextSignal(): Promise<string> {
   return new Promise((resolve) => {
+    const hurry = (): void => process.exit(exitFailure)
     const stop = (signal: string): void => {
       process.off('SIGTERM', stop)
       process.off('SIGINT', stop)
+      // A second one does not wait for anything.
+      process.once('SIGTERM', hurry)
+      process.once('SIGINT', hurry)
       resolve(signal)
     }
     process.on('SIGTERM', stop)

@@ -67,7 +67,7 @@ const listeningFlags = {
   ),
   trustForwarded: toggle(
     'trust-forwarded',
-    'keep X-Forwarded-Proto and -Host that a gateway in front has set',
+    'keep Forwarded, X-Forwarded-Proto and -Host that a gateway in front has set',
     listening,
   ),
   maxHeaderBytes: single(
@@ -140,7 +140,7 @@ const keyFlags = {
       group: keys,
       shown: '15m',
       fallback: 15 * minute,
-      help: 'longest time the upstream may take',
+      help: 'longest time the upstream may take; without a key, until its response begins',
     },
     duration(100, day, 'from 100ms to 24h'),
   ),

@@ -1,11 +1,14 @@
 import { parseDuration, RetrysafeError } from 'retrysafe'
+import { redact } from '../stores/redact.js'
 
 /** Reads one value of a flag. Throws `invalid_option` with a sentence that names the flag and says what would do. */
 export type Reader<T> = (text: string, name: string) => T
 
-/** The error for a value that does not do. */
+/** The error for a value that does not do. It may be a URL with a password, meant for another flag. */
 export function badValue(name: string, text: string, wanted: string): RetrysafeError {
-  const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text
+  // Before it is cut: without its end nothing tells a password.
+  const whole = redact(text.replace(/:\/\/.*@/s, '://…@'))
+  const shown = whole.length > 60 ? `${whole.slice(0, 60)}…` : whole
   return new RetrysafeError('invalid_option', `${name} is ${JSON.stringify(shown)}: write ${wanted}.`)
 }
 

@@ -14,9 +14,10 @@ export interface DemoFacts {
 /** What the demo prints before its first request. */
 export function welcome(facts: DemoFacts): string {
   const base = `http://localhost:${facts.port}`
+  const isMoved = facts.askedPort !== 0 && facts.askedPort !== facts.port
   const lines = [
     '',
-    `Retrysafe listens on ${base}${facts.port === facts.askedPort ? '' : ` (port ${facts.askedPort} is in use)`}`,
+    `Retrysafe listens on ${base}${isMoved ? ` (port ${facts.askedPort} is in use)` : ''}`,
     `  in front of    ${facts.upstream}${facts.isBundled ? ' (a demo payments API that charges on every request it gets)' : ''}`,
     `  keeps keys in  ${facts.store}`,
     ...(facts.adminPort === undefined ? [] : [`  health         http://localhost:${facts.adminPort}/-/readyz`]),

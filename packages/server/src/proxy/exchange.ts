@@ -3,7 +3,7 @@ import type { Duplex, Readable } from 'node:stream'
 import { isRetrysafeError, RetrysafeError } from 'retrysafe'
 import type { Dispatcher } from 'undici'
 import { decodeRaw, lines, type RawHeaders, responseHeaders, tokensOf, valuesOf } from './headers.js'
-import type { Upstream } from './upstream.js'
+import type { ResponseHandler, Upstream } from './upstream.js'
 
 /** What goes to the upstream. */
 export interface Outgoing {
@@ -61,12 +61,11 @@ export function exchange(
       return
     }
     outgoing.signal.addEventListener('abort', giveUp, { once: true })
-    const options = dispatchOptions(upstream, outgoing)
-    const handler: Dispatcher.DispatchHandler = {
+    const handler: ResponseHandler = {
       onRequestStart(started) {
-        // It was given up while it waited for a connection: nothing is written.
-        if (settled) started.abort(new Error('The request was given up.'))
-        else controller = started
+        // It was given up while the connection was made: nothing is written, and the connection is kept for the next.
+        if (settled) throw new Error('The request was given up.')
+        controller = started
       },
       onRequestUpgrade(current, _status, _headers, socket) {
         settle()
@@ -85,19 +84,17 @@ export function exchange(
       },
       onResponseError: (_current, error) => settle(error),
     }
-    try {
-      upstream.dispatcher.dispatch(options, handler)
-    } catch (error) {
-      settle(error)
-    }
+    upstream.dispatch(dispatchOptions(upstream, outgoing), handler, outgoing.signal)
   })
 }
 
-function dispatchOptions(upstream: Upstream, outgoing: Outgoing): Dispatcher.DispatchOptions {
-  // Undici would take the name for TLS from the client's Host otherwise; its types do not know the option.
-  const named = upstream.servername === undefined ? {} : { servername: upstream.servername }
+/** Undici's types do not know `servername`. */
+type DispatchOptions = Dispatcher.DispatchOptions & { readonly servername: string }
+
+function dispatchOptions(upstream: Upstream, outgoing: Outgoing): DispatchOptions {
   return {
     origin: upstream.origin,
+    servername: upstream.servername,
     path: `${upstream.basePath}${outgoing.path}`,
     method: outgoing.method as Dispatcher.HttpMethod,
     headers: [...outgoing.headers],
@@ -108,7 +105,6 @@ function dispatchOptions(upstream: Upstream, outgoing: Outgoing): Dispatcher.Dis
     idempotent: false,
     blocking: false,
     ...(outgoing.upgrade === undefined ? {} : { upgrade: outgoing.upgrade }),
-    ...named,
   }
 }
 
@@ -216,8 +212,6 @@ function printable(message: string): string {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(message) ? message : ''
 }
 
-const timeouts: ReadonlySet<unknown> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
-
 function failure(error: unknown, sent: boolean, signal: AbortSignal): RetrysafeError {
   // Another attempt has the key by now: what its client should hear is for the adapter to say.
   if (isRetrysafeError(signal.reason, 'lease_lost')) return signal.reason
@@ -227,7 +221,7 @@ function failure(error: unknown, sent: boolean, signal: AbortSignal): RetrysafeE
       'The service behind this proxy could not be reached. Nothing was sent to it.',
       { cause: error },
     )
-  if (signal.aborted || timeouts.has((error as { code?: unknown } | undefined)?.code))
+  if (signal.aborted || (error as { code?: unknown } | undefined)?.code === 'UND_ERR_HEADERS_TIMEOUT')
     return new RetrysafeError(
       'upstream_timeout',
       'The service behind this proxy did not answer in time. The request was sent; whether it took effect is not known.',

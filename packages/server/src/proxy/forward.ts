@@ -116,9 +116,13 @@ function hasBody(req: IncomingMessage): boolean {
 function streamOf(req: IncomingMessage): Readable | null {
   if (!hasBody(req)) return null
   const body = new PassThrough()
-  // An upstream that answers early leaves the rest unread; a client that hangs up is seen on the response.
-  body.on('error', () => req.unpipe(body))
-  body.on('close', () => req.unpipe(body))
+  // A client that hangs up is seen on the response.
+  body.on('error', () => {})
+  body.on('close', () => {
+    // An upstream that answers early leaves the rest unread, behind which the client's next request comes.
+    req.unpipe(body)
+    req.resume()
+  })
   req.pipe(body)
   return body
 }

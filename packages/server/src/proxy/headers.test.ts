@@ -37,6 +37,7 @@ test.each([
   ['Expect', '100-continue'],
   ['X-Forwarded-Proto', 'https'],
   ['x-forwarded-host', 'evil'],
+  ['Forwarded', 'for=192.0.2.7;host=evil;proto=https'],
 ])('%s is not forwarded', (name, value) => {
   expect(requestHeaders([name, value], facts)).toEqual(['Host', 'shop.example', ...ours])
 })
@@ -69,8 +70,9 @@ test('who came before stands before in X-Forwarded-For and Via', () => {
 
 test('a trusted gateway’s protocol and host are kept, and set where it said nothing', () => {
   const trusting = { ...facts, trustForwarded: true }
-  expect(requestHeaders(['X-Forwarded-Proto', 'https'], trusting)).toEqual([
-    ...['Host', 'shop.example', 'X-Forwarded-Proto', 'https', 'X-Forwarded-For', '192.0.2.1'],
+  const said = ['Forwarded', 'proto=https', 'X-Forwarded-Proto', 'https']
+  expect(requestHeaders(said, trusting)).toEqual([
+    ...['Host', 'shop.example', ...said, 'X-Forwarded-For', '192.0.2.1'],
     ...['X-Forwarded-Host', 'shop.example', 'Via', '1.1 retrysafe'],
   ])
 })

@@ -17,9 +17,10 @@ const hopByHop: ReadonlySet<string> = new Set([
 /** A client that nominates these in `Connection` would have us forward another request than the one it sent. */
 const neverNominated: ReadonlySet<string> = new Set(['content-length', 'host', 'idempotency-key'])
 
-/** What this hop sets anew, so that nobody in front can forge it. */
+/** What this hop writes itself, `Via` and `X-Forwarded-For` after what came in them, or answers itself: `Expect`. */
 const ours: ReadonlySet<string> = new Set(['host', 'expect', 'via', 'x-forwarded-for'])
-const oursUnlessTrusted: ReadonlySet<string> = new Set(['x-forwarded-proto', 'x-forwarded-host'])
+/** What a client could forge: how it reached us, and by which host. */
+const oursUnlessTrusted: ReadonlySet<string> = new Set(['forwarded', 'x-forwarded-proto', 'x-forwarded-host'])
 
 export interface RequestFacts {
   /** The client's `Host`, absent in HTTP/1.0. */
@@ -29,7 +30,7 @@ export interface RequestFacts {
   readonly httpVersion: string
   readonly remoteAddress: string | undefined
   readonly encrypted: boolean
-  /** A gateway in front of us sets `X-Forwarded-Proto` and `-Host`: keep them where they are there. */
+  /** A gateway in front of us sets `Forwarded` or `X-Forwarded-Proto` and `-Host`: keep those that are there. */
   readonly trustForwarded: boolean
 }
 

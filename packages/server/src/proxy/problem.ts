@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 
-/** What the proxy itself refuses, or cannot answer, of requests that carry no key. */
+/** What the proxy itself refuses, and upgrades that the upstream did not answer. All else is for the adapter to say. */
 export interface Problem {
   readonly status: number
   readonly code: string

@@ -16,11 +16,11 @@ export interface ScopeSettings {
  * secrets of the request, and whoever does not know them is somebody else. Undefined: nobody can tell, nothing runs.
  */
 export function scopeOf(settings: ScopeSettings): (request: IncomingMessage) => string | undefined {
-  const { identityHeader } = settings
+  const identityHeader = settings.identityHeader?.toLowerCase()
   if (identityHeader !== undefined) return (request) => identityOf(valuesOf(request.rawHeaders, identityHeader))
   const options = {
     allowAnonymous: settings.allowAnonymous,
-    extraHeaders: settings.scopeHeaders,
+    extraHeaders: settings.scopeHeaders.map((name) => name.toLowerCase()),
     ...(settings.scopeCookie === undefined ? {} : { cookie: settings.scopeCookie }),
   }
   return (request) => {

@@ -34,6 +34,14 @@ const closingPauseMs = 50
 const headersTimeoutMs = 60_000
 /** Longer than the 60 s of common load balancers, so that it is they who close an idle connection. */
 const keepAliveTimeoutMs = 65_000
+/** After how much silence TCP asks whether a client is still there: one that vanished never says that it left. */
+const tcpKeepAliveMs = 60_000
+
+/**
+ * From 24.9 on Node asks which wish for another protocol to grant, and reads a request whose wish is refused like any
+ * other. `takeAsPlain` is for those before, which let the option pass; newer ones would give it no body.
+ */
+const ofNewNode: object = { shouldUpgradeCallback: isWebSocket }
 
 /** The HTTP server in front: strict parsing, bounded heads, bounded patience. It does not listen yet. */
 export function proxyServer(options: ServerOptions): ProxyServer {
@@ -48,6 +56,9 @@ export function proxyServer(options: ServerOptions): ProxyServer {
     requestTimeout: options.requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
     noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: tcpKeepAliveMs,
+    ...ofNewNode,
   })
   const listener = (req: IncomingMessage, res: ServerResponse): void => {
     open.add(res)
@@ -60,14 +71,23 @@ export function proxyServer(options: ServerOptions): ProxyServer {
   http.on('request', listener)
   // The client waits to be invited before it sends the body; who invites it is the handler's matter.
   http.on('checkContinue', listener)
-  http.on('connect', (req: IncomingMessage, socket: Duplex) => refuseConnect(req, socket))
+  http.on('connect', (req: IncomingMessage, socket: Duplex) => {
+    holdTunnel(socket)
+    refuseConnect(req, socket)
+  })
   http.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (isWebSocket(req)) {
-      tunnels.add(socket)
-      socket.once('close', () => tunnels.delete(socket))
+      holdTunnel(socket)
       passUpgrade(options.forward, req, socket, head)
     } else takeAsPlain(http, req, socket, head)
   })
+
+  /** Node's server does not know the connections any more that it has let go of. */
+  function holdTunnel(socket: Duplex): void {
+    tunnels.add(socket)
+    socket.once('close', () => tunnels.delete(socket))
+  }
+
   function closeTunnels(): void {
     for (const socket of tunnels) socket.destroy()
   }
@@ -133,15 +153,17 @@ function passUpgrade(forward: ForwardOptions, req: IncomingMessage, socket: Dupl
 }
 
 /** A response on a connection that Node's server has let go of; the connection ends with it. */
-function answerOn(req: IncomingMessage, socket: Duplex): ServerResponse {
+function answerOn(req: IncomingMessage, duplex: Duplex): ServerResponse {
+  const socket = duplex as Socket
   const res = new ServerResponse(req)
   res.shouldKeepAlive = false
-  res.assignSocket(socket as Socket)
+  res.assignSocket(socket)
   socket.on('error', () => socket.destroy())
   socket.on('drain', () => res.emit('drain'))
   res.once('finish', () => {
-    res.detachSocket(socket as Socket)
-    socket.end()
+    res.detachSocket(socket)
+    // Nobody reads what the client may still send, so that its end would never be seen.
+    socket.destroySoon()
   })
   return res
 }

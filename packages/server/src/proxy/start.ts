@@ -4,7 +4,6 @@ import {
   type Clock,
   createIdempotency,
   type Idempotency,
-  type IdempotencyEvent,
   type IdempotencyStore,
   type Random,
   systemClock,
@@ -13,6 +12,7 @@ import { type HttpOptions, idempotent, operationOf } from 'retrysafe/node'
 import { proveReady } from '../stores/open-store.js'
 import { reasonOf } from '../stores/reason.js'
 import { redact } from '../stores/redact.js'
+import { eventTeller } from '../telemetry/event-log.js'
 import { describeError, type Log } from '../telemetry/log.js'
 import { type RequestWatch, watchRequest } from '../telemetry/request-log.js'
 import { adminServer } from './admin.js'
@@ -79,14 +79,16 @@ export async function startProxy(options: ProxyOptions, context: ProxyContext): 
   const { leaseMs, retentionMs, maxRunMs, maxStoredBytes, afterCrash } = options
   const whenInProgress = options.waitMs === 0 ? ('reject' as const) : { waitMs: options.waitMs }
   const limits = { leaseMs, retentionMs, maxRunMs, maxStoredBytes, afterCrash, whenInProgress }
-  const observe = (event: IdempotencyEvent): void => tellEvent(log, event)
+  const observe = eventTeller(log, clock.monotonic, afterCrash)
   const idempotency = createIdempotency({ store, ...limits, observe, clock, random })
   const proxy = assemble(options, upstream, idempotency, log, clock)
   const state = { draining: false }
   const admin = options.adminPort === 'off' ? undefined : adminServer({ notReady: readiness(store, state, clock) })
+  const onError = (error: Error): void => log.warn('a connection was not taken', { error: describeError(error) })
   try {
-    await listen(proxy.http, options.port, options.host)
-    if (admin !== undefined) await listen(admin, options.adminPort === 'off' ? 0 : options.adminPort, options.adminHost)
+    await listen(proxy.http, options.port, options.host, onError)
+    if (admin !== undefined)
+      await listen(admin, options.adminPort === 'off' ? 0 : options.adminPort, options.adminHost, onError)
   } catch (error) {
     proxy.http.close()
     await upstream.close()
@@ -185,19 +187,6 @@ async function whyNotReady(store: IdempotencyStore, clock: Clock): Promise<strin
 
 const readyTimeoutMs = 5000
 
-function tellEvent(log: Log, event: IdempotencyEvent): void {
-  const { type, storeKey, attempt, error } = event
-  const about = {
-    key: storeKey,
-    ...(attempt === undefined ? {} : { attempt }),
-    ...(error === undefined ? {} : { error: describeError(error) }),
-  }
-  if (type === 'taken_over') log.info('took over a key whose attempt had died', about)
-  if (type === 'lost') log.warn('lost the lease: another attempt has the key', about)
-  if (type === 'response_not_stored') log.warn('the response was not stored; retries get 409', about)
-  if (type === 'uncertain') log.warn('a key is uncertain: see retrysafe keys list --status uncertain', about)
-}
-
 async function drain(
   proxy: ProxyServer,
   idempotency: Idempotency,
@@ -219,11 +208,18 @@ async function drain(
   return Promise.race([idempotency.drain().then(() => 'drained' as const), clock.sleep(0).then(() => 'left' as const)])
 }
 
-function listen(server: Server, port: number, host: string | undefined): Promise<void> {
+/** `onError` is told of what goes wrong later: a failing `accept` must not end the process. */
+function listen(
+  server: Server,
+  port: number,
+  host: string | undefined,
+  onError: (error: Error) => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
       server.off('error', reject)
+      server.on('error', onError)
       resolve()
     })
   })

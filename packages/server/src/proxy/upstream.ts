@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
-import { Agent, type Dispatcher } from 'undici'
+import { Agent, buildConnector, type Dispatcher } from 'undici'
+import { createTurnstile } from './turnstile.js'
 
 export interface UpstreamOptions {
   /** How long connecting, TLS included, may take. */
@@ -10,16 +11,25 @@ export interface UpstreamOptions {
   maxHeaderBytes: number
 }
 
+/** Is told by exactly one of the last three that its request is over. */
+export type ResponseHandler = Required<
+  Pick<
+    Dispatcher.DispatchHandler,
+    'onRequestStart' | 'onResponseStart' | 'onResponseData' | 'onRequestUpgrade' | 'onResponseEnd' | 'onResponseError'
+  >
+>
+
 /** The service behind the proxy. */
 export interface Upstream {
-  readonly dispatcher: Dispatcher
+  /** Hands the request to a connection as soon as there is one, and never once the signal has aborted. */
+  dispatch(options: Dispatcher.DispatchOptions, handler: ResponseHandler, signal: AbortSignal): void
   readonly origin: string
   /** Stands before every path; empty or without its last slash. */
   readonly basePath: string
   /** Its own `Host`, for `--rewrite-host`. */
   readonly host: string
-  /** The name that TLS asks for and verifies, whatever `Host` the client sent. Addresses have none. */
-  readonly servername: string | undefined
+  /** Goes with every request: undici would make connections by the client's `Host` otherwise. */
+  readonly servername: string
   close(): Promise<void>
 }
 
@@ -32,7 +42,9 @@ const maxIdleMs = 900
 /** Opens no connection until the first request. */
 export function openUpstream(url: URL, options: UpstreamOptions): Upstream {
   const hostname = url.hostname.replace(/^\[(.*)\]$/, '$1')
-  const servername = isIP(hostname) === 0 ? hostname : undefined
+  const connect = buildConnector({ timeout: options.connectTimeoutMs, allowH2: false })
+  // TLS asks for the upstream's own name and verifies it. An address is verified too, but is no name to ask for.
+  const servername = isIP(hostname) === 0 ? hostname : ''
   const agent = new Agent({
     connections: options.maxConnections,
     // One request at a time on a connection: otherwise an answer to one could end the other.
@@ -44,14 +56,43 @@ export function openUpstream(url: URL, options: UpstreamOptions): Upstream {
     // A stream of events may be silent for hours; the client hangs up when it has waited enough.
     bodyTimeout: 0,
     allowH2: false,
-    connect: { timeout: options.connectTimeoutMs },
+    connect: (target, callback) => connect({ ...target, servername }, callback),
   })
+  // Undici's own queue keeps what was given up until it is its turn, which never comes while the upstream hangs.
+  const turnstile = createTurnstile(options.maxConnections)
   return {
-    dispatcher: agent,
+    dispatch(request, handler, signal) {
+      turnstile.enter(signal, (leave) => agent.dispatch(request, leavingAtEnd(handler, leave)))
+    },
     origin: url.origin,
     basePath: url.pathname.replace(/\/+$/, ''),
     host: url.host,
-    servername,
-    close: () => agent.destroy(),
+    servername: hostname,
+    async close() {
+      const closed = agent.destroy()
+      // Who still waits is told by the agent that it is closed.
+      turnstile.open()
+      await closed
+    },
+  }
+}
+
+function leavingAtEnd(handler: ResponseHandler, goes: () => void): ResponseHandler {
+  // The next does not come in while undici is in the midst of ending this one.
+  const leave = (): void => queueMicrotask(goes)
+  return {
+    ...handler,
+    onRequestUpgrade(...args) {
+      leave()
+      handler.onRequestUpgrade(...args)
+    },
+    onResponseEnd(...args) {
+      leave()
+      handler.onResponseEnd(...args)
+    },
+    onResponseError(...args) {
+      leave()
+      handler.onResponseError(...args)
+    },
   }
 }

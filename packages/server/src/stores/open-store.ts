@@ -27,7 +27,7 @@ export interface Readied {
 export async function openStore(url: StoreUrl, options: OpenOptions = {}): Promise<IdempotencyStore> {
   if (url.kind === 'sqlite') checkPath(url.path, options.mustExist ?? false)
   try {
-    const store = await connectStore(url, { ...options, wakes: options.ready })
+    const store = await connectStore(url, { ...options, wakes: options.wakes ?? options.ready })
     try {
       if (url.kind === 'sqlite' && isMigratable(store)) await store.migrate()
       if (options.ready) await proveReady(store)

@@ -1,11 +1,12 @@
 import type { Client } from 'pg'
 import { systemClock } from 'retrysafe'
 import type { PostgresListenFunction } from 'retrysafe/postgres'
-import { type ConnectOptions, connectMs } from './connection.js'
+import { type ConnectOptions, connectMs, within } from './connection.js'
 import type { PostgresUrl } from './store-url.js'
 
 const firstPauseMs = 200
 const longestPauseMs = 10_000
+const farewellMs = 1000
 
 /**
  * Listens on a connection of its own, which is made anew whenever it breaks. What is pushed meanwhile is lost, and who
@@ -58,7 +59,15 @@ export async function lastingListener(
     },
     end: async () => {
       ended.abort()
-      await current?.end()
+      if (current === undefined) return
+      // A silent server never answers the farewell.
+      await within(farewellMs, current.end()).catch(() => {})
+      unref(current)
     },
   }
+}
+
+/** Missing in the client's types. */
+function unref(client: Client): void {
+  ;(client as Client & { unref(): void }).unref()
 }

@@ -17,6 +17,8 @@ export async function postgresPool(url: PostgresUrl, options: ConnectOptions = {
     query_timeout: options.statementMs ?? statementMs,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
+    // A silent server never answers the farewell of a connection that idles.
+    allowExitOnIdle: true,
   })
   // Without a listener the death of an idle connection would be the death of the process.
   pool.on('error', (error) => options.onLost?.(error))

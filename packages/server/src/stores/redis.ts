@@ -1,7 +1,6 @@
 import type { Cluster, Redis } from 'ioredis'
-import { systemClock } from 'retrysafe'
 import { type RedisStore, redisStore } from 'retrysafe/redis'
-import { type ConnectOptions, connectMs, owning, statementMs } from './connection.js'
+import { type ConnectOptions, connectMs, owning, statementMs, within } from './connection.js'
 import type { RedisUrl } from './store-url.js'
 
 /**
@@ -19,7 +18,8 @@ export async function redisClient(url: RedisUrl, options: ConnectOptions = {}): 
     options.onLost?.(error)
   })
   try {
-    await inTime(client.connect())
+    // Sentinels that are all away are asked for ever; at the start somebody waits for the answer.
+    await within(2 * connectMs, client.connect())
   } catch (error) {
     client.disconnect()
     // The client says "Connection is closed." where the server said why.
@@ -44,30 +44,23 @@ export async function redisClient(url: RedisUrl, options: ConnectOptions = {}): 
 export async function openRedis(url: RedisUrl, options: ConnectOptions = {}): Promise<RedisStore> {
   const client = await redisClient(url, options)
   const { prefix } = url
-  // In a cluster who waits asks again: a subscription there is a connection to every node.
-  if (!options.wakes || !('duplicate' in client) || url.mode === 'cluster')
-    return owning(redisStore({ client, prefix, clock: options.clock }), async () => client.disconnect())
-  const subscriber = (client as Redis).duplicate()
-  subscriber.on('error', (error: unknown) => options.onLost?.(error))
-  // Until it is there, and whenever it is away, who waits asks again.
-  subscriber.connect().catch(() => {})
-  return owning(redisStore({ client, subscriber, prefix, clock: options.clock }), async () => {
-    subscriber.disconnect()
-    client.disconnect()
-  })
-}
-
-/** Sentinels that are all away are asked for ever; at the start somebody waits for the answer. */
-async function inTime(connecting: Promise<unknown>): Promise<void> {
-  const patience = new AbortController()
-  const late = systemClock.sleep(2 * connectMs, patience.signal).then(() => {
-    if (!patience.signal.aborted) throw new Error('it did not answer in time.')
-  })
+  const { clock } = options
   try {
-    await Promise.race([connecting, late])
-  } finally {
-    patience.abort()
-    connecting.catch(() => {})
+    // In a cluster who waits asks again: a subscription there is a connection to every node.
+    if (!options.wakes || !('duplicate' in client) || url.mode === 'cluster')
+      return owning(redisStore({ client, prefix, clock }), async () => client.disconnect())
+    const subscriber = (client as Redis).duplicate()
+    subscriber.on('error', (error: unknown) => options.onLost?.(error))
+    const store = redisStore({ client, subscriber, prefix, clock })
+    // Until it is there, and whenever it is away, who waits asks again.
+    subscriber.connect().catch(() => {})
+    return owning(store, async () => {
+      subscriber.disconnect()
+      client.disconnect()
+    })
+  } catch (error) {
+    client.disconnect()
+    throw error
   }
 }
 

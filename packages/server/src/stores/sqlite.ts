@@ -1,6 +1,22 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { RetrysafeError } from 'retrysafe'
+import type { SqliteDatabase } from 'retrysafe/sqlite'
+
+type OwnDatabase = SqliteDatabase & { close(): unknown }
+type OpenDatabase = new (path: string) => OwnDatabase
+
+/**
+ * A second handle on the file of a store, by the client that the store itself takes. Locks of a file belong to the
+ * process: two SQLite libraries in one would drop each other's.
+ */
+export async function openSqlite(path: string): Promise<OwnDatabase> {
+  const builtIn = process.getBuiltinModule?.('node:sqlite') as { DatabaseSync: OpenDatabase } | undefined
+  const Database = builtIn?.DatabaseSync ?? ((await import('libsql')).default as unknown as OpenDatabase)
+  const database = new Database(path)
+  database.exec('PRAGMA busy_timeout = 10000')
+  return database
+}
 
 /** What the file system says is clearer than what SQLite makes of it. */
 export function checkPath(path: string, mustExist: boolean): void {

@@ -70,7 +70,7 @@ export interface DynamodbUrl extends Shown {
 /** Which store, and where. */
 export type StoreUrl = MemoryUrl | SqliteUrl | PostgresUrl | MysqlUrl | RedisUrl | DynamodbUrl
 
-/** For the help: every form there is. */
+/** For errors: every form there is. */
 export const storeForms =
   'memory:, sqlite:PATH, postgres://HOST/DATABASE, mysql://HOST/DATABASE, redis://HOST or dynamodb:TABLE'
 

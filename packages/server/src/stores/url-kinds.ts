@@ -79,7 +79,7 @@ export function redisOf(url: NetworkUrl, name: string): RedisUrl {
     password,
     database: Number(path),
     tls: url.scheme === 'rediss',
-    prefix: query.get('prefix'),
+    prefix: nameOf(query, 'prefix', name),
   }
 }
 

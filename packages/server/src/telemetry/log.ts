@@ -39,12 +39,25 @@ function describeRequest(line: RequestLine): string {
   const { outcome, code, attempt, method, path, status, key, durationMs } = line
   const what = code === undefined ? outcome : `${outcome} (${code})`
   const again = attempt !== undefined && attempt > 1 ? `, attempt ${attempt}` : ''
-  return `${what.padEnd(19)} ${status}  ${method} ${path}  key ${key}  ${durationMs} ms${again}`
+  return `${what.padEnd(19)} ${status ?? '---'}  ${method} ${path}  key ${key}  ${durationMs} ms${again}`
 }
 
 function describeAbout(about: Readonly<Record<string, unknown>>): string {
   const parts = Object.entries(about).map(([name, value]) => `${name} ${String(value)}`)
   return parts.length === 0 ? '' : ` (${parts.join(', ')})`
+}
+
+const quietMs = 10_000
+
+/** Lets one call through and then none for 10 s: what befalls many requests at once is worth one line. */
+export function seldom<T>(monotonic: () => number, tell: (about: T) => void): (about: T) => void {
+  let quietUntil = Number.NEGATIVE_INFINITY
+  return (about) => {
+    const now = monotonic()
+    if (now < quietUntil) return
+    quietUntil = now + quietMs
+    tell(about)
+  }
 }
 
 /** What of an error may be written down: its code and message without passwords, never the objects that it carries. */

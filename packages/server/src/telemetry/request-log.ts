@@ -2,11 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /** What became of one request with a key. Never its payload, its credentials, or what was answered. */
 export interface RequestLine {
-  readonly outcome: 'ran' | 'replayed' | 'refused'
+  /** `left`: the client did not wait for an answer. Where its work runs all the same, that is one more line. */
+  readonly outcome: 'ran' | 'replayed' | 'refused' | 'left'
   readonly method: string
   /** Without its query, which may hold secrets. */
   readonly path: string
-  readonly status: number
+  /** Of what was answered. */
+  readonly status?: number
   /** The idempotency key as the client sent it, cut to what a key may be. */
   readonly key: string
   readonly attempt?: number
@@ -35,26 +37,33 @@ export function watchRequest(
   const over = (): void => {
     if (told) return
     told = true
-    const outcome = attempt !== undefined ? 'ran' : res.hasHeader('idempotent-replayed') ? 'replayed' : 'refused'
+    const outcome = outcomeOf(res, attempt)
     const code = outcome === 'refused' ? refusal.code() : undefined
     tell({
       outcome,
       method: req.method ?? '',
       path,
-      status: res.statusCode,
+      ...(outcome === 'left' ? {} : { status: res.statusCode }),
       key: (req.headers['idempotency-key'] ?? '').toString().slice(0, 257),
       ...(attempt === undefined ? {} : { attempt }),
       ...(code === undefined ? {} : { code }),
       durationMs: Math.round(monotonic() - startedAt),
     })
   }
-  res.once('finish', over)
-  res.once('close', over)
+  res.on('finish', over)
+  res.on('close', over)
   return {
     ran: (number) => {
       attempt = number
+      told = false
     },
   }
+}
+
+function outcomeOf(res: ServerResponse, attempt: number | undefined): RequestLine['outcome'] {
+  if (attempt !== undefined) return 'ran'
+  if (!res.headersSent) return 'left'
+  return res.hasHeader('idempotent-replayed') ? 'replayed' : 'refused'
 }
 
 /**

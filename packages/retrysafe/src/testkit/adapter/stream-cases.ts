@@ -179,7 +179,7 @@ export const streamCases: readonly Omit<AdapterCase, 'about'>[] = [
     ['pressure'],
     async (set) => {
       const chunk = 'x'.repeat(64 * 1024)
-      const count = 320
+      const count = 512
       let given = 0
       function* chunks(): Iterable<string> {
         for (; given < count; given++) yield chunk
