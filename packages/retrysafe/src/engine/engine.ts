@@ -1,6 +1,7 @@
 import { type BeginOptions, isRetrysafeError, type Outcome, RetrysafeError } from '../contract/index.js'
 import { type Alarms, createAlarms } from './alarms.js'
 import { type Attempt, openAttempt } from './attempt.js'
+import { createGiveBack, type IdleClaim } from './give-back.js'
 import type { Sent } from './lease.js'
 import { createOpenWork, type OpenWork } from './open-work.js'
 import type { RunSettings, Settings } from './settings.js'
@@ -32,6 +33,8 @@ export interface Engine extends OpenWork {
    * @throws `in_progress`, `mismatch`, `uncertain`, `expired`, and the store's errors.
    */
   enter(entry: Entry): Promise<Entered>
+  /** Has a claim under which nobody works released, behind its caller's back. */
+  giveBack(claim: IdleClaim): void
   send(): Sent
   /** This process changed the key: whoever waits for it here looks again. */
   changed(storeKey: string): void
@@ -41,12 +44,13 @@ export function createEngine(settings: Settings): Engine {
   const { store, clock, random, observe } = settings
   const alarms = createAlarms(clock)
   const waiters = createWaiters(store, { clock, random, alarms, maxWaiters: settings.maxWaiters })
-  const openWork = createOpenWork()
+  const openWork = createOpenWork(clock)
+  const giveBack = createGiveBack(settings, alarms, openWork)
   const send = (): Sent => ({ monotonic: clock.monotonic(), now: clock.now() })
 
   async function enter(entry: Entry): Promise<Entered> {
     const { storeKey, run } = entry
-    const startedAt = clock.monotonic()
+    let startedAt: number | undefined
     for (let waits = 0; ; waits++) {
       entry.signal?.throwIfAborted()
       let outcome: Outcome
@@ -54,10 +58,11 @@ export function createEngine(settings: Settings): Engine {
       engine.opened() // a begin that is on its way may become work, so a drain waits for it
       try {
         const sent = send()
+        startedAt ??= sent.monotonic
         try {
           outcome = await store.begin(storeKey, beginOptions(token, entry))
         } catch (error) {
-          onLostBegin(engine, storeKey, { token, leaseMs: run.leaseMs, error })
+          onLostBegin(engine, { storeKey, token, run, mayLand: true }, error)
           throw error
         }
         if (waits > 0 && outcome.status !== 'in_progress')
@@ -85,7 +90,7 @@ export function createEngine(settings: Settings): Engine {
     }
   }
 
-  const engine: Engine = { settings, alarms, enter, send, changed: waiters.poke, ...openWork }
+  const engine: Engine = { settings, alarms, enter, giveBack, send, changed: waiters.poke, ...openWork }
   return engine
 }
 
@@ -97,32 +102,11 @@ function beginOptions(token: string, { fingerprint, run }: Entry): BeginOptions 
   return { token, leaseMs, retentionMs, afterCrash, fingerprint }
 }
 
-interface LostBegin {
-  readonly token: string
-  readonly leaseMs: number
-  readonly error: unknown
-}
-
-function onLostBegin(engine: Engine, storeKey: string, { token, leaseMs, error }: LostBegin): void {
+function onLostBegin(engine: Engine, claim: IdleClaim, error: unknown): void {
   const code = isRetrysafeError(error) ? { code: error.code } : {}
-  engine.settings.observe({ type: 'refused', storeKey, error, ...code })
+  engine.settings.observe({ type: 'refused', storeKey: claim.storeKey, error, ...code })
   // Without an answer the claim may exist; it is given back, and its token is never used again.
-  if (!isRetrysafeError(error, ...claimsNothing)) void engine.background(giveBack(engine, storeKey, token, leaseMs))
-}
-
-/** The lost `begin` may still be on its way, so `lease_lost` is no acknowledgement here. */
-async function giveBack(engine: Engine, storeKey: string, token: string, leaseMs: number): Promise<void> {
-  const { store, clock, random } = engine.settings
-  const deadline = clock.monotonic() + 2 * leaseMs
-  for (let backoffMs = 50; clock.monotonic() < deadline; backoffMs = Math.min(backoffMs * 2, 5000)) {
-    try {
-      await store.release(storeKey, token)
-      return
-    } catch (error) {
-      if (isRetrysafeError(error, 'store_closed')) return
-    }
-    await clock.sleep(backoffMs * (0.5 + random() / 2), undefined, true)
-  }
+  if (!isRetrysafeError(error, ...claimsNothing)) engine.giveBack(claim)
 }
 
 function refuse({ observe }: Settings, entry: Entry, outcome: Refused): RetrysafeError {

@@ -1,6 +1,9 @@
 import type { ErrorCode } from '../contract/index.js'
 
-/** What happened to a key. Payloads and responses are never part of an event. */
+/**
+ * What happened to a key. Payloads and responses are never part of an event. A `response_not_stored` is followed by
+ * `completed` or `lost` where storing went on and ended later.
+ */
 export interface IdempotencyEvent {
   readonly type:
     | 'claimed'

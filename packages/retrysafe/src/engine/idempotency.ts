@@ -69,7 +69,7 @@ async function execute(engine: Engine, key: string, work: Work, options: AnyRun 
     signal,
   }
   const entered = await engine.enter(entry)
-  if (entered.status === 'new') return perform(engine, entered.attempt, entry, work, codec)
+  if (entered.status === 'new') return await perform(engine, entered.attempt, entry, work, codec)
   const response = unpackResult(entered.response, entered.kind, codec, key)
   return { response, replayed: true, attempt: entered.attempt }
 }

@@ -28,6 +28,8 @@ export interface Lease {
   /** What ended the claim, if anything did. */
   lostBy: unknown
   beat: Alarm | undefined
+  /** Resolves when all renewals that were sent so far have been answered. */
+  renewed: Promise<void> | undefined
   /** Most work never looks at its signal, so none is made before it does. */
   controller: AbortController | undefined
   aborted: { readonly reason: unknown } | undefined
@@ -44,10 +46,12 @@ export function openLease(engine: Engine, claim: Claim): Lease {
     stopped: false,
     lostBy: undefined,
     beat: undefined,
+    renewed: undefined,
     controller: undefined,
     aborted: undefined,
   }
-  schedule(lease, claim.run.leaseMs / 3 - sinceSentMs(lease))
+  const firstBeatMs = Math.min(claim.run.leaseMs / 3, claim.run.maxRunMs) - sinceSentMs(lease)
+  lease.beat = engine.alarms.set(Math.max(firstBeatMs, 1), () => void heartbeat(lease))
   return lease
 }
 
@@ -85,12 +89,22 @@ export async function renew(
   const { engine, claim } = lease
   const sending = engine.send()
   try {
-    await engine.settings.store.renew(claim.storeKey, claim.token, { leaseMs: claim.run.leaseMs, ...options })
+    const answer = engine.settings.store.renew(claim.storeKey, claim.token, { leaseMs: claim.run.leaseMs, ...options })
+    lease.renewed = Promise.allSettled([lease.renewed, answer]).then(() => {})
+    await answer
     if (sending.monotonic >= lease.sent.monotonic) lease.sent = sending
   } catch (error) {
     if (isRetrysafeError(error, 'lease_lost')) lose(lease, error)
     throw error
   }
+}
+
+/** Waits for the answers of renewals that are on their way, as long as the lease lasts: they could extend it again. */
+export async function settleRenewals(lease: Lease): Promise<void> {
+  if (lease.renewed === undefined) return
+  const patience = new AbortController()
+  await Promise.race([lease.renewed, lease.engine.settings.clock.sleep(leftMs(lease), patience.signal)])
+  patience.abort()
 }
 
 /** No more heartbeats; the lease itself stays as it is. */

@@ -16,7 +16,7 @@ export async function perform(
   work: Work,
   codec: Codec<unknown> | undefined,
 ): Promise<Result<unknown>> {
-  await start(attempt)
+  if (isStale(attempt.lease)) await start(attempt)
   let response: unknown
   try {
     response = await work(createOperation(engine, attempt, entry.key))
@@ -31,9 +31,8 @@ export async function perform(
   return { response, replayed: false, attempt: attempt.claim.attempt }
 }
 
-/** Work does not start on a claim that may have been taken over meanwhile. */
+/** Work does not start on a stale claim, which may have been taken over meanwhile, but on a renewed one. */
 export async function start(attempt: Attempt): Promise<void> {
-  if (!isStale(attempt.lease)) return
   try {
     await confirm(attempt.lease)
   } catch (error) {

@@ -2,14 +2,15 @@ import {
   badOption,
   encodedBytes,
   encodeValue,
+  fromBase64,
   isBytes,
   isRetrysafeError,
   type JsonValue,
   RetrysafeError,
   type StoredValue,
+  toBase64,
 } from '../contract/index.js'
 import type { Attempt } from './attempt.js'
-import { fromBase64, toBase64 } from './base64.js'
 import type { Engine } from './engine.js'
 import { confirm, renew } from './lease.js'
 import { packResult, unpackResult } from './responses.js'
@@ -25,6 +26,8 @@ interface SavedStep {
 
 export type Steps = (name: string, work: () => unknown, codec: Codec<unknown> | undefined) => Promise<unknown>
 
+/** What surrounds the steps where they are kept; a comma is counted with each of them. */
+const frameBytes = '{"steps":[]}'.length - 1
 const saveTries = 3
 const saveBackoffMs = 50
 const longestName = 100
@@ -38,6 +41,25 @@ export function createSteps(engine: Engine, attempt: Attempt, key: string): Step
   const names = new Set<string>()
   let started = 0
   const save = createSaver(engine, attempt, saved)
+  let bytes = frameBytes
+  for (const step of saved.values()) bytes += sizeOf(step)
+
+  /** Refuses a step for which there is no room, so that those that are saved with it are saved all the same. */
+  function add(step: SavedStep): void {
+    const whole = bytes + sizeOf(step)
+    if (whole > maxCheckpointBytes)
+      throw new RetrysafeError('value_too_large', `The checkpoint has ${whole} bytes, more than maxCheckpointBytes.`)
+    bytes = whole
+    saved.set(step.at, step)
+  }
+
+  /** What the store finds too large is taken out again, so that later steps can still be saved. */
+  function takeOut(at: number): void {
+    const step = saved.get(at)
+    if (step === undefined) return
+    bytes -= sizeOf(step)
+    saved.delete(at)
+  }
 
   function reserve(name: string): number {
     if (typeof name !== 'string' || name === '' || name.length > longestName)
@@ -67,11 +89,11 @@ export function createSteps(engine: Engine, attempt: Attempt, key: string): Step
     const result = await work()
     // From here the step is done: whatever fails in saving it, its result goes to the work.
     try {
-      saved.set(at, packStep(at, name, result, codec, maxCheckpointBytes))
+      add(packStep(at, name, result, codec, maxCheckpointBytes))
       await save()
     } catch (error) {
       attempt.mayRelease = false
-      if (isRetrysafeError(error, 'value_too_large')) saved.delete(at) // so that later steps can still be saved
+      if (isRetrysafeError(error, 'value_too_large')) takeOut(at)
       if (!isRetrysafeError(error, 'lease_lost'))
         engine.settings.observe({ type: 'failed', storeKey, attempt: attempt.claim.attempt, error })
     }
@@ -81,7 +103,7 @@ export function createSteps(engine: Engine, attempt: Attempt, key: string): Step
 
 /** Saves go one at a time, and each saves all that is done, so steps that end together share one. */
 function createSaver(engine: Engine, attempt: Attempt, saved: Map<number, SavedStep>): () => Promise<void> {
-  const { clock, random, maxCheckpointBytes } = engine.settings
+  const { clock, random } = engine.settings
   let wanted = 0
   let stored = 0
   let queue: Promise<void> = Promise.resolve()
@@ -89,9 +111,6 @@ function createSaver(engine: Engine, attempt: Attempt, saved: Map<number, SavedS
   async function saveAll(): Promise<void> {
     const covers = wanted
     const checkpoint = { steps: [...saved.values()] }
-    const bytes = encodedBytes(encodeValue(checkpoint))
-    if (bytes > maxCheckpointBytes)
-      throw new RetrysafeError('value_too_large', `The checkpoint has ${bytes} bytes, more than maxCheckpointBytes.`)
     for (let tries = 1; ; tries++) {
       try {
         await renew(attempt.lease, { checkpoint, checkpointNumber: covers })
@@ -117,6 +136,10 @@ function readCheckpoint(checkpoint: StoredValue | undefined): Map<number, SavedS
   return new Map((Array.isArray(steps) ? steps : []).map((step) => [step.at, step]))
 }
 
+function sizeOf(step: SavedStep): number {
+  return encodedBytes(encodeValue(step)) + 1
+}
+
 function packStep(
   at: number,
   name: string,
@@ -130,8 +153,11 @@ function packStep(
 }
 
 function unpackStep(step: SavedStep, codec: Codec<unknown> | undefined, key: string): unknown {
-  if (step.kind === 'bytes') return unpackResult(fromBase64(String(step.value)), 'value', codec, key)
-  return unpackResult(step.value, step.kind, codec, key)
+  if (step.kind !== 'bytes') return unpackResult(step.value, step.kind, codec, key)
+  const bytes = fromBase64(String(step.value))
+  if (bytes === null)
+    throw new RetrysafeError('store_corrupt', `The saved step ${JSON.stringify(step.name)} is damaged.`, { key })
+  return unpackResult(bytes, 'value', codec, key)
 }
 
 function describe(resumed: ReadonlyMap<number, SavedStep>, at: number): string {

@@ -1,5 +1,6 @@
-import { isRetrysafeError } from '../contract/index.js'
+import { isRetrysafeError, RetrysafeError } from '../contract/index.js'
 import type { Engine } from './engine.js'
+import { isFinal } from './final-errors.js'
 import type { Claim } from './lease.js'
 import { notStored, type Packed } from './responses.js'
 
@@ -9,7 +10,7 @@ export type Settled =
   | { readonly status: 'stored'; readonly error?: undefined }
   /** The store refused the response itself; the key is completed, and retries are told `response_not_stored`. */
   | { readonly status: 'not_stored'; readonly error: unknown }
-  /** No acknowledgement before the lease ended; trying goes on in the background. */
+  /** Not acknowledged as long as the caller waits; unless the store is closed or refuses for good, trying goes on. */
   | { readonly status: 'pending'; readonly error: unknown }
   /** Another claim, a release or expiry ended this one; nothing was changed. */
   | { readonly status: 'lost'; readonly error: unknown }
@@ -24,26 +25,44 @@ interface Try {
   /** Why the store refused the response itself. */
   refusal: { readonly error: unknown } | undefined
   lastError: unknown
+  callerWaits: boolean
 }
 
-/** Repeats `complete` until it is acknowledged or useless; the caller waits no longer than `patienceMs`, the lease. */
-export function storeResponse(engine: Engine, claim: Claim, packed: Packed, patienceMs: number): Promise<Settled> {
-  const attempted: Try = { packed, refusal: undefined, lastError: undefined }
+/**
+ * Repeats `complete` until it is acknowledged or useless. The caller waits no longer than `patienceMs`; `onLate` is told
+ * how it ended if that was not enough.
+ */
+export function storeResponse(
+  engine: Engine,
+  claim: Claim,
+  packed: Packed,
+  patienceMs: number,
+  onLate: (settled: Settled) => void,
+): Promise<Settled> {
+  const attempted: Try = { packed, refusal: undefined, lastError: undefined, callerWaits: true }
   return new Promise((resolve) => {
-    const impatient = (): void => resolve({ status: 'pending', error: attempted.lastError })
+    const impatient = (): void => {
+      attempted.callerWaits = false
+      resolve({ status: 'pending', error: attempted.lastError ?? silence() })
+    }
     const alarm = engine.alarms.set(patienceMs, impatient)
     engine.opened()
     void persist(engine, claim, attempted).then((settled) => {
       alarm.cancel()
+      if (attempted.callerWaits) resolve(settled)
+      else onLate(settled)
       engine.closed()
-      resolve(settled)
     })
   })
 }
 
+function silence(): RetrysafeError {
+  return new RetrysafeError('store_unavailable', 'The store has not yet answered. Storing the response goes on.')
+}
+
 async function persist(engine: Engine, claim: Claim, attempted: Try): Promise<Settled> {
   const { clock, random } = engine.settings
-  const deadline = clock.monotonic() + claim.run.retentionMs
+  let deadline: number | undefined
   for (let backoffMs = firstBackoffMs; ; backoffMs = Math.min(backoffMs * 2, slowestBackoffMs)) {
     try {
       const { response, kind } = attempted.packed
@@ -52,8 +71,9 @@ async function persist(engine: Engine, claim: Claim, attempted: Try): Promise<Se
       return attempted.refusal === undefined ? stored : { status: 'not_stored', error: attempted.refusal.error }
     } catch (error) {
       attempted.lastError = error
+      deadline ??= clock.monotonic() + claim.run.retentionMs
       if (isRetrysafeError(error, 'lease_lost')) return { status: 'lost', error }
-      if (isRetrysafeError(error, 'store_closed') || clock.monotonic() >= deadline) return { status: 'pending', error }
+      if (isFinal(error) || clock.monotonic() >= deadline) return { status: 'pending', error }
       if (attempted.refusal === undefined && isRetrysafeError(error, 'value_too_large', 'value_not_serialisable')) {
         // What the store cannot keep is not asked of it again: the key is completed without it, and nobody runs again.
         attempted.refusal = { error }
@@ -61,6 +81,7 @@ async function persist(engine: Engine, claim: Claim, attempted: Try): Promise<Se
         continue
       }
     }
-    await clock.sleep(backoffMs * (0.5 + random() / 2), undefined, true)
+    // While somebody waits, the process must not end for want of anything else to do; a drain sees to that itself.
+    await clock.sleep(backoffMs * (0.5 + random() / 2), undefined, !attempted.callerWaits)
   }
 }

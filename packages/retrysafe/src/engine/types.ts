@@ -189,6 +189,10 @@ export interface Idempotency {
     work: (...args: Args) => R & Replayable<R>,
     options: WrapOptions<Args>,
   ): (...args: Args) => Promise<Awaited<R>>
-  /** Resolves when nothing of this instance is open: work that runs, a response that waits to be stored. */
+  /**
+   * Resolves when nothing of this instance is open: work that runs, a response that waits to be stored, a claim that
+   * waits to be released. For a claim whose `begin` was not answered it waits for one answer of the store, under
+   * `afterCrash: 'uncertain'` for two leases, and asking goes on afterwards. Keeps the process alive until then.
+   */
   drain(): Promise<void>
 }

@@ -68,13 +68,16 @@ export function createWaiters(
     let leaseEnd = clock.monotonic() + seen.leaseMs
     const slowestMs = canPush(store) ? slowestPollOfPushMs : slowestPollMs
     let pollMs = Math.min(firstPollMs * 1.5 ** seen.waits, slowestMs)
+    let ear: Ear | undefined
     while (!signal.aborted) {
+      // One listening lasts for all naps: what changed before it the first poll sees, what changes later is pushed.
+      if (canPush(store) && (ear === undefined || ear.heard === 'failure')) ear = listen(store, storeKey, signal)
       const pollInMs = pollMs * (0.5 + random() / 2)
       const untilLeaseEnd = leaseEnd - clock.monotonic()
       const napMs = untilLeaseEnd > 0 ? Math.min(pollInMs, Math.max(untilLeaseEnd, firstPollMs)) : pollInMs
-      const pushed = await napOrPush(store, clock, storeKey, napMs, signal)
+      await nap(clock, napMs, ear, signal)
       if (signal.aborted) return
-      const leaseMs = pushed ? undefined : await leaseOf(storeKey, seen)
+      const leaseMs = ear?.heard === 'change' ? undefined : await leaseOf(storeKey, seen)
       if (signal.aborted) return
       if (leaseMs === undefined) return wakeAll(storeKey, entry)
       if (leaseMs > 0) leaseEnd = clock.monotonic() + leaseMs // heartbeats move it
@@ -119,27 +122,31 @@ function canPush(store: IdempotencyStore): store is IdempotencyStore & Wakeable 
   return 'wake' in store
 }
 
-/** Sleeps, or less where the store says that the key may have changed; true where it said so. */
-async function napOrPush(
-  store: IdempotencyStore,
-  clock: Clock,
-  storeKey: string,
-  ms: number,
-  signal: AbortSignal,
-): Promise<boolean> {
-  if (!canPush(store)) {
-    await clock.sleep(ms, signal)
-    return false
+/** What a store that pushes has said of a key so far. */
+interface Ear {
+  heard: 'nothing' | 'change' | 'failure'
+  onSound: () => void
+}
+
+function listen(store: Wakeable, storeKey: string, signal: AbortSignal): Ear {
+  const ear: Ear = { heard: 'nothing', onSound: () => {} }
+  const hear = (what: 'change' | 'failure') => (): void => {
+    ear.heard = what
+    ear.onSound()
   }
-  const nap = new AbortController()
-  const end = (): void => nap.abort()
-  signal.addEventListener('abort', end, { once: true })
-  const push = store.wake(storeKey, nap.signal).then(
-    () => !nap.signal.aborted,
-    () => clock.sleep(ms, nap.signal).then(() => false),
-  )
-  const pushed = await Promise.race([push, clock.sleep(ms, nap.signal).then(() => false)])
-  signal.removeEventListener('abort', end)
-  nap.abort()
-  return pushed
+  store.wake(storeKey, signal).then(hear('change'), hear('failure'))
+  return ear
+}
+
+/** Sleeps, or less where the store says that the key has changed, or that it will not be able to say so. */
+async function nap(clock: Clock, ms: number, ear: Ear | undefined, signal: AbortSignal): Promise<void> {
+  if (ear === undefined) return clock.sleep(ms, signal)
+  if (ear.heard === 'nothing') {
+    const short = new AbortController()
+    ear.onSound = () => short.abort()
+    signal.addEventListener('abort', ear.onSound, { once: true })
+    await clock.sleep(ms, short.signal)
+    signal.removeEventListener('abort', ear.onSound)
+  }
+  if (ear.heard === 'failure') await clock.sleep(Math.min(ms, slowestPollMs), signal)
 }

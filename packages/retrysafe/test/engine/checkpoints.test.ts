@@ -175,6 +175,28 @@ test('a checkpoint at maxCheckpointBytes is saved, and one byte more is not; wha
   expect(clock.pending).toBeLessThanOrEqual(1)
 })
 
+test('of steps that end together, those are saved that there was room for', async () => {
+  const { open, clock } = simulatedWorld()
+  const { run } = open({ maxCheckpointBytes: 1024, leaseMs: 1000 })
+  const texts = ['x'.repeat(600), 'y'.repeat(600), 'z'.repeat(100)]
+  const steps = texts.map((text) => vi.fn(() => text))
+  const work =
+    (end: () => Promise<string>) =>
+    async ({ step }: Operation) => {
+      expect(await Promise.all(steps.map((one, index) => step(`step-${index}`, one)))).toEqual(texts)
+      return end()
+    }
+  await thrownBy(run('key', work(crash)))
+  await clock.advance(1000)
+  expect(
+    await run(
+      'key',
+      work(async () => 'done'),
+    ),
+  ).toBe('done')
+  expect(steps.map(({ mock }) => mock.calls.length)).toEqual([1, 2, 1])
+})
+
 test('after a step that could not be kept, an attempt never releases', async () => {
   const { open, memory } = simulatedWorld()
   const { run } = open({ maxCheckpointBytes: 1024 })

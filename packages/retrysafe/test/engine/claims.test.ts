@@ -1,7 +1,6 @@
-import { RetrysafeError } from 'retrysafe'
 import { faultyStore } from 'retrysafe/testkit'
 import { expect, test, vi } from 'vitest'
-import { codeOf, gate, simulatedWorld, thrownBy, watched } from './simulated-world.js'
+import { gate, simulatedWorld, thrownBy, watched } from './simulated-world.js'
 
 const leaseMs = 30_000
 
@@ -165,6 +164,49 @@ test('where the release of a stale claim fails too, its caller still learns why 
   expect(store.calls.map(({ method }) => method)).toEqual(['begin', 'renew', 'release']) // no heartbeats either
 })
 
+test('under uncertain the release of a stale claim is repeated until it is answered, and drain waits for it', async () => {
+  const { clock, memory, open } = simulatedWorld()
+  const store = faultyStore(
+    memory,
+    ({ method, number }) => {
+      if (method === 'begin') return { kind: 'slow', ms: 20_000, after: true }
+      return method === 'renew' || number <= 3 ? { kind: 'fail' } : undefined
+    },
+    { clock },
+  )
+  const { run, drain } = open({ store, leaseMs, afterCrash: 'uncertain' })
+  const seen = watched(run('key', () => 'late'))
+  await clock.advance(20_000)
+  expect(seen.outcome).toBe('store_unavailable')
+  const drained = watched(drain())
+  await clock.advance(40)
+  expect(drained.outcome).toBe('pending')
+  await clock.advance(leaseMs)
+  expect(drained.outcome).toBeUndefined()
+  expect(await memory.begin('key')).toMatchObject({ status: 'new' })
+})
+
+test('under uncertain, where a stale claim that could not be released is lost, its release is not repeated', async () => {
+  const { clock, memory, open } = simulatedWorld()
+  const store = faultyStore(
+    memory,
+    ({ method, number }) => {
+      if (method === 'begin') return { kind: 'slow', ms: 20_000, after: true }
+      return method === 'renew' || number === 1 ? { kind: 'fail' } : undefined
+    },
+    { clock },
+  )
+  const { run, drain } = open({ store, leaseMs, afterCrash: 'uncertain' })
+  const seen = watched(run('key', () => 'late'))
+  await clock.advance(10_000)
+  await memory.free('key', { attempt: 1 })
+  await clock.advance(10_000)
+  expect(seen.outcome).toBe('store_unavailable')
+  await drain()
+  await clock.advance(10 * leaseMs)
+  expect(store.calls.map(({ method }) => method)).toEqual(['begin', 'renew', 'release', 'release'])
+})
+
 test('a stale claim that was taken over is not released, and others are not told of it', async () => {
   const { clock, memory, open, events } = simulatedWorld()
   const store = faultyStore(memory, [{ method: 'begin', fault: { kind: 'slow', ms: 20_000, after: true } }], { clock })
@@ -179,81 +221,6 @@ test('a stale claim that was taken over is not released, and others are not told
   expect(events.map(({ type }) => type)).toEqual(['claimed', 'lost'])
   await drain()
   await memory.complete('key', 'successor', { token: 'successor' })
-})
-
-test('a begin without an answer is given back for two leases, ever more rarely, and drain waits for it', async () => {
-  const { clock, memory, open } = simulatedWorld()
-  const store = faultyStore(memory, [{ method: 'begin', number: 1, fault: { kind: 'fail', error: new Error('lost') } }])
-  const { run, drain } = open({ store, leaseMs })
-  expect(String(await thrownBy(run('key', () => 'never')))).toBe('Error: lost')
-  const drained = watched(drain())
-  await clock.advance(2 * leaseMs - 1)
-  expect(drained.outcome).toBe('pending')
-  const releases = store.calls.filter(({ method }) => method === 'release')
-  expect(new Set(releases.map(({ args }) => args[1])).size).toBe(1)
-  expect(releases).toHaveLength(7 + Math.floor((60_000 - 6350) / 5000) + 1) // 0, 50, 150, 350, … 6350, then each 5 s
-  await clock.advance(5001)
-  expect(drained.outcome).toBeUndefined()
-  const asked = store.calls.length
-  await clock.advance(10 * leaseMs)
-  expect(store.calls).toHaveLength(asked)
-})
-
-test('a claim that reaches the store after the caller has an error is given back within the two leases', async () => {
-  const { clock, memory, open } = simulatedWorld()
-  const store = {
-    ...memory,
-    begin: async (...args: Parameters<typeof memory.begin>) => {
-      void clock.sleep(1.8 * leaseMs).then(() => memory.begin(...args))
-      throw new Error('lost')
-    },
-  }
-  const { run, drain } = open({ store, leaseMs })
-  await thrownBy(run('key', () => 'never'))
-  await clock.advance(1.8 * leaseMs)
-  expect(await memory.get('key')).toMatchObject({ status: 'in_progress' })
-  await clock.advance(5000)
-  expect(await memory.get('key')).toBeUndefined()
-  await clock.advance(5000)
-  await drain()
-})
-
-test('a token without an answer is never used again: the retry has one of its own', async () => {
-  const { memory, open } = simulatedWorld()
-  const store = faultyStore(memory, [{ method: 'begin', number: 1, fault: { kind: 'lose_answer' } }])
-  const { run, drain } = open({ store })
-  expect(codeOf(await thrownBy(run('key', () => 'never')))).toBe('store_unavailable')
-  await drain() // its release was acknowledged at once
-  expect(store.calls.map(({ method }) => method)).toEqual(['begin', 'release'])
-  expect(await run('key', () => 'done')).toBe('done')
-  const tokens = store.calls.filter(({ method }) => method === 'begin').map(({ args }) => args[1])
-  expect(new Set(tokens.map((asked) => (asked as { token: string }).token)).size).toBe(2)
-})
-
-test.each(['invalid_key', 'invalid_option', 'store_full', 'store_closed', 'unsupported'] as const)(
-  'a begin that is refused with %s has claimed nothing, and nothing is given back',
-  async (code) => {
-    const { memory, open, events, clock } = simulatedWorld()
-    const error = new RetrysafeError(code, 'no')
-    const store = faultyStore(memory, [{ method: 'begin', fault: { kind: 'fail', error } }])
-    const { run, drain } = open({ store })
-    expect(await thrownBy(run('key', () => 'never'))).toBe(error)
-    await clock.advance(1000)
-    await drain()
-    expect(store.calls.map(({ method }) => method)).toEqual(['begin'])
-    expect(events).toEqual([{ type: 'refused', storeKey: 'key', error, code }])
-  },
-)
-
-test('giving back ends when the store is closed', async () => {
-  const { memory, open, clock } = simulatedWorld()
-  const store = faultyStore(memory, [{ method: 'begin', fault: { kind: 'fail' } }])
-  const { run, drain } = open({ store })
-  await thrownBy(run('key', () => 'never'))
-  await clock.advance(100)
-  await memory.close()
-  await clock.advance(1000)
-  await drain()
 })
 
 test('two instances on one store never both run, and the second replays what the first stored', async () => {

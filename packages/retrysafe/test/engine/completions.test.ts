@@ -42,8 +42,69 @@ test('a completion is repeated ever more rarely, through a drain too, and the ca
   expect(drained.outcome).toBe('pending')
   await clock.advance(5000)
   expect(drained.outcome).toBeUndefined()
+  expect(events.map(({ type }) => type)).toEqual(['claimed', 'response_not_stored', 'completed'])
   expect(await run('key', () => 'never')).toBe('true')
 })
+
+test('a response whose lease was over when the work ended has a second all the same to be stored', async () => {
+  const { clock, memory, open, events } = simulatedWorld()
+  const store = faultyStore(memory, [{ method: 'complete', fault: { kind: 'slow', ms: 900, after: true } }], { clock })
+  const { run } = open({ store, leaseMs })
+  const seen = watched(
+    run('key', () => {
+      clock.jump(2 * leaseMs) // the machine slept
+      return 'true'
+    }),
+  )
+  await clock.advance(800)
+  expect([seen.outcome, events.map(({ type }) => type)]).toEqual(['pending', ['claimed']])
+  await clock.advance(100)
+  expect([seen.outcome, events.map(({ type }) => type)]).toEqual(['true', ['claimed', 'completed']])
+})
+
+test('where the lease is shorter than a second, a response has as long as it to be stored', async () => {
+  const { clock, memory, open } = simulatedWorld()
+  const store = faultyStore(memory, [{ method: 'complete', fault: { kind: 'hang' } }])
+  const { run } = open({ store, leaseMs: 300 })
+  const seen = watched(
+    run('key', () => {
+      clock.jump(1000)
+      return 'true'
+    }),
+  )
+  await clock.advance(290)
+  expect(seen.outcome).toBe('pending')
+  await clock.advance(30)
+  expect(seen.outcome).toBe('true')
+})
+
+test('a completion that turns out late to be lost is heard of', async () => {
+  const { clock, memory, open, events } = simulatedWorld()
+  const store = faultyStore(memory, failsFirst(12))
+  const { run, drain } = open({ store, leaseMs })
+  void run('key', () => 'true')
+  await clock.advance(leaseMs + 20)
+  await memory.begin('key', { token: 'successor' })
+  await clock.advance(20_000)
+  await drain()
+  expect(events.map(({ type }) => type)).toEqual(['claimed', 'response_not_stored', 'lost'])
+})
+
+test.each(['unsupported', 'store_corrupt', 'invalid_key', 'invalid_option', 'store_closed'] as const)(
+  'a completion that is refused with %s is not repeated, and neither its caller nor drain waits',
+  async (code) => {
+    const { clock, memory, open, events } = simulatedWorld()
+    const error = new RetrysafeError(code, 'no')
+    const store = faultyStore(memory, [{ method: 'complete', fault: { kind: 'fail', error } }])
+    const { run, drain } = open({ store, leaseMs })
+    const seen = watched(run('key', () => 'true'))
+    await clock.advance(0)
+    expect(seen.outcome).toBe('true')
+    await drain()
+    expect(events.at(-1)).toMatchObject({ type: 'response_not_stored', error })
+    expect(store.calls.map(({ method }) => method)).toEqual(['begin', 'complete'])
+  },
+)
 
 test('while a completion is tried, no heartbeat touches the claim', async () => {
   const { clock, memory, open } = simulatedWorld()
@@ -55,7 +116,7 @@ test('while a completion is tried, no heartbeat touches the claim', async () => 
 })
 
 test('the caller waits only for what is left of the lease', async () => {
-  const { clock, memory, open } = simulatedWorld()
+  const { clock, memory, open, events } = simulatedWorld()
   const store = faultyStore(memory, ({ method }) => (method === 'complete' ? { kind: 'hang' } : undefined))
   const { run } = open({ store, leaseMs })
   const seen = watched(run('key', () => clock.sleep(8000).then(() => 'true')))
@@ -63,6 +124,7 @@ test('the caller waits only for what is left of the lease', async () => {
   expect(seen.outcome).toBe('pending')
   await clock.advance(30)
   expect(seen.outcome).toBe('true')
+  expect(codeOf(events.at(-1)?.error)).toBe('store_unavailable')
 })
 
 test('a completion is given up when the retention has passed, and drain ends', async () => {

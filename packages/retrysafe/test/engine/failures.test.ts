@@ -119,6 +119,41 @@ test('under uncertain a failure gives the lease up: others are told at once, and
   expect(events[2]).toEqual({ type: 'uncertain', storeKey: 'key', code: 'uncertain', attempt: 1 })
 })
 
+for (const [what, hasStep] of [
+  ['a heartbeat that is on its way', false],
+  ['a heartbeat that a saved step has overtaken', true],
+] as const)
+  test(`under uncertain a lease is given up only after ${what}, which would extend it again`, async () => {
+    const { clock, memory, open } = simulatedWorld()
+    const store = faultyStore(memory, [{ method: 'renew', number: 1, fault: { kind: 'slow', ms: 3000 } }], { clock })
+    const { run, drain } = open({ store, leaseMs: 30_000, afterCrash: 'uncertain' })
+    const seen = watched(
+      run('key', async ({ step }) => {
+        await clock.sleep(10_500)
+        if (hasStep) await step('one', () => 1)
+        throw new Error('failed')
+      }),
+    )
+    await clock.advance(12_900)
+    expect(seen.outcome).toBe('pending')
+    await clock.advance(200)
+    expect(seen.outcome).toBe('Error: failed')
+    expect(await memory.begin('key')).toMatchObject({ status: 'uncertain', attempt: 1 })
+    await drain()
+  })
+
+test('under uncertain a heartbeat that is never answered delays a failure no longer than the lease lasts', async () => {
+  const { clock, memory, open } = simulatedWorld()
+  const store = faultyStore(memory, [{ method: 'renew', number: 1, fault: { kind: 'hang' } }])
+  const { run } = open({ store, leaseMs: 30_000, afterCrash: 'uncertain' })
+  const seen = watched(run('key', () => clock.sleep(11_000).then(throwing('first'))))
+  await clock.advance(29_000)
+  expect(seen.outcome).toBe('pending')
+  await clock.advance(1100)
+  expect(seen.outcome).toBe('first')
+  expect(await memory.begin('key')).toMatchObject({ status: 'uncertain', attempt: 1 })
+})
+
 test('a single run says for itself what proves that nothing happened', async () => {
   const { open } = simulatedWorld()
   const { run } = open({ afterCrash: 'uncertain' })

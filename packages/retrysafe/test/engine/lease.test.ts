@@ -195,19 +195,20 @@ test('a begin without an answer gives its claim back, so that a retry need not w
 
 test('a begin that arrives late is given back too', async () => {
   const store = memoryStore()
-  let first = true
+  let late: Promise<unknown> | undefined
   const slow = withCalls(store, {
     async begin(...args) {
-      if (!first) return store.begin(...args)
-      first = false
-      setTimeout(() => void store.begin(...args), 100) // on its way while the caller already has an error
+      setTimeout(() => {
+        late = store.begin(...args) // on its way while the caller already has an error
+      }, 100)
       throw new Error('no answer')
     },
   })
-  const { run, drain } = createIdempotency({ store: slow, leaseMs: 500 })
+  const { run } = createIdempotency({ store: slow, leaseMs: 2000 })
   await expect(run('key', () => 'never')).rejects.toThrow('no answer')
-  await drain()
-  expect(await store.get('key')).toBeUndefined()
+  await vi.waitFor(() => expect(late).toBeDefined(), { timeout: 5000 })
+  expect(await late).toMatchObject({ status: 'new' })
+  await vi.waitFor(async () => expect(await store.get('key')).toBeUndefined(), { timeout: 5000 })
 })
 
 test('work does not start on a claim that was acknowledged too late and taken over', async () => {

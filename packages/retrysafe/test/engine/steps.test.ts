@@ -1,6 +1,7 @@
 import { createIdempotency, type IdempotencyStore, isRetrysafeError } from 'retrysafe'
 import { memoryStore } from 'retrysafe/memory'
 import { expect, test, vi } from 'vitest'
+import { simulatedWorld, thrownBy } from './simulated-world.js'
 
 const codeOf = (error: unknown): string => (isRetrysafeError(error) ? error.code : String(error))
 const crash = (): Promise<never> => Promise.reject(new Error('crash'))
@@ -173,5 +174,19 @@ test('a step within a transaction, which no store offers yet, is refused and doe
   const { run } = createIdempotency({ store: memoryStore() })
   const work = vi.fn(() => 1)
   expect(await run('key', ({ step }) => step('charge', work, { within: {} })).catch(codeOf)).toBe('unsupported')
+  expect(work).not.toHaveBeenCalled()
+})
+
+test('a checkpoint whose bytes were damaged is store_corrupt, and the step does not run again', async () => {
+  const { memory, open, clock } = simulatedWorld()
+  const steps = [{ at: 0, name: 'one', kind: 'bytes', value: 'no base64!' }]
+  await memory.begin('key', { token: 'earlier', leaseMs: 1000 })
+  await memory.renew('key', 'earlier', { leaseMs: 1000, checkpoint: { steps } })
+  await clock.advance(1000)
+  const work = vi.fn(() => new Uint8Array(1))
+  expect(await thrownBy(open().run('key', ({ step }) => step('one', work)))).toMatchObject({
+    code: 'store_corrupt',
+    key: 'key',
+  })
   expect(work).not.toHaveBeenCalled()
 })

@@ -9,8 +9,7 @@
  * `1` is the format's version, `p` is a claim and `c` is completed. Tokens, fingerprints and kinds hold no control
  * characters, so that a tab or a line feed always ends them. An empty field is `undefined`.
  */
-import { type Encoded, type Rec, RetrysafeError } from '../../contract/index.js'
-import { fromBase64, toBase64 } from './base64.js'
+import { type Encoded, fromBase64, type Rec, RetrysafeError, toBase64 } from '../../contract/index.js'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const toUtf8 = new TextEncoder()
