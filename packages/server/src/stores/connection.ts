@@ -1,4 +1,4 @@
-import type { Clock, IdempotencyStore } from 'retrysafe'
+import { type Clock, type IdempotencyStore, systemClock } from 'retrysafe'
 
 export interface ConnectOptions {
   readonly clock?: Clock | undefined
@@ -22,22 +22,19 @@ export const commandMs = 60_000
 
 /** Resolves as the work does, but rejects when that takes longer. What it brings too late is given to `late`. */
 export function within<T>(ms: number, work: Promise<T>, late: (value: T) => void = () => {}): Promise<T> {
-  return new Promise((resolve, reject) => {
-    let isLate = false
-    const timer = setTimeout(() => {
-      isLate = true
-      reject(Object.assign(new Error('no answer came in time'), { code: 'ETIMEDOUT' }))
-    }, ms)
-    const settle = (value: T): void => {
-      clearTimeout(timer)
-      if (isLate) late(value)
-      else resolve(value)
-    }
-    work.then(settle, (error: unknown) => {
-      clearTimeout(timer)
-      reject(error)
-    })
+  const answered = new AbortController()
+  let isLate = false
+  const answer = work.finally(() => answered.abort())
+  answer.then(
+    (value) => isLate && late(value),
+    () => {},
+  )
+  const limit = systemClock.sleep(ms, answered.signal).then(() => {
+    if (answered.signal.aborted) return answer
+    isLate = true
+    throw Object.assign(new Error('no answer came in time'), { code: 'ETIMEDOUT' })
   })
+  return Promise.race([answer, limit])
 }
 
 /** A store that owns what it stands on: `close` ends the clients too. */
