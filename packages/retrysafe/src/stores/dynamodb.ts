@@ -1,4 +1,5 @@
 import {
+  type AfterCrash,
   badOption,
   type Clock,
   type IdempotencyStore,
@@ -46,9 +47,9 @@ export type DynamodbStore = IdempotencyStore & Migratable & Inspectable
 /**
  * Keeps keys in a DynamoDB table: for any number of machines and functions of one region.
  *
- * A fresh key, a replay, a completion, a heartbeat and a release take one request each. DynamoDB has no clock that can
- * be asked: the clocks of the machines decide, with an allowance for their skew. Values may have 392 KiB. The table's
- * TTL removes what is over, so `purge` does nothing.
+ * A fresh key, a replay, a completion, a heartbeat and a release take one request each; a heartbeat under `'uncertain'`
+ * takes two. DynamoDB has no clock that can be asked: the clocks of the machines decide, with an allowance for their
+ * skew. Values may have 392 KiB. The table's TTL removes what is over, so `purge` does nothing.
  *
  * @throws `invalid_option`. Its calls reject with the codes of the store contract, and with `store_unavailable`,
  * `store_corrupt` (an item is no record), `unsupported` (a record of a later version) and `value_too_large`.
@@ -102,7 +103,10 @@ function fastCalls(table: Table): Pick<SwapCalls, 'begin' | 'complete' | 'renew'
     async renew(key, ask) {
       const { leaseMs, checkpoint } = ask
       if (leaseMs === undefined || leaseMs === 0 || checkpoint !== undefined) return slow.renew(key, ask)
-      const refused = await patiently(() => renew(table, key, { ...ask, leaseMs }))
+      const extend = (afterCrash: AfterCrash) => patiently(() => renew(table, key, { ...ask, leaseMs }, afterCrash))
+      let refused = await extend('rerun')
+      const seen = refused?.refusedBy?.record
+      if (seen?.token === ask.token && seen.afterCrash === 'uncertain') refused = await extend('uncertain')
       return refused && after(table, refused).renew(key, ask)
     },
     async release(key, token) {

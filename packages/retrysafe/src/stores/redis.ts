@@ -60,7 +60,7 @@ export type RedisStore = IdempotencyStore & Inspectable & Checkable
  * by itself when its retention is over; its own clock decides.
  *
  * What is acknowledged is as safe as the server is set: see the store's page for persistence and failovers. Values may
- * have 32 MiB. Calls that are made at the same moment share one script call, except in a Cluster.
+ * have 32 MiB. Calls that are made at the same moment share script calls, except in a Cluster.
  *
  * @throws `invalid_option`. Its calls reject with the codes of the store contract, and with `store_unavailable`,
  * `store_full`, `store_corrupt`, `value_too_large` and `unsupported`.

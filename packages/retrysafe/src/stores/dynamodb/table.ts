@@ -1,5 +1,12 @@
 /* Each write on a condition, and what a refusal says. */
-import { type BeginAsk, type Begun, type CompleteAsk, onBegin, type RenewAsk } from '../../contract/index.js'
+import {
+  type AfterCrash,
+  type BeginAsk,
+  type Begun,
+  type CompleteAsk,
+  onBegin,
+  type RenewAsk,
+} from '../../contract/index.js'
 import type { Sighting, SwapTable } from '../shared/swap.js'
 import { type DynamodbClient, type DynamodbItem, nameOf } from './client.js'
 import { itemFormat, number, readItem, toItem, toValue, wholeSeconds } from './items.js'
@@ -98,16 +105,19 @@ export function complete(table: Table, key: string, token: string, asked: Comple
   return update(table, key, token, now, { ...set, ...ends }, ['lease_until', 'checkpoint'])
 }
 
-/** What `onRenew` says where the claim still holds, nothing is saved and the claim is not kept until it is settled. */
+/** What `onRenew` says where the claim still holds and is of that kind, and nothing is saved. */
 export function renew(
   table: Table,
   key: string,
   { token, leaseMs }: RenewAsk & { leaseMs: number },
+  afterCrash: AfterCrash,
 ): Promise<Refused | undefined> {
   const now = table.clock.now()
   const leaseUntil = now + leaseMs
-  const set = { lease_until: number(leaseUntil), updated_at: number(now), ...endsAfter(table, leaseUntil) }
-  return update(table, key, token, now, set, [], ' AND #after_crash = :rerun')
+  // What is uncertain after a crash is kept until it is settled.
+  const ends = afterCrash === 'uncertain' ? {} : endsAfter(table, leaseUntil)
+  const set = { lease_until: number(leaseUntil), updated_at: number(now), ...ends }
+  return update(table, key, token, now, set, [], afterCrash)
 }
 
 /** What `onRelease` says where nothing must outlive the claim. */
@@ -146,11 +156,17 @@ function update(
   now: number,
   changes: Changes,
   removed: readonly string[],
-  further = '',
+  afterCrash?: AfterCrash,
 ): Promise<Refused | undefined> {
   const held = heldBy(table, token, now)
-  const attributes = new Set([...held.attributes, 'version', ...removed, ...(further === '' ? [] : ['after_crash'])])
-  const values: DynamodbItem = { ...held.values, ...(further === '' ? {} : { ':rerun': { S: 'rerun' } }) }
+  const attributes = new Set([...held.attributes, 'version', ...removed])
+  const values: DynamodbItem = { ...held.values }
+  let condition = held.condition
+  if (afterCrash !== undefined) {
+    attributes.add('after_crash')
+    values[':after_crash'] = { S: afterCrash }
+    condition += ' AND #after_crash = :after_crash'
+  }
   const all: Changes = { ...changes, version: { S: crypto.randomUUID() } }
   const assignments = Object.entries(all).map(([name, change]) => {
     attributes.add(name)
@@ -165,7 +181,7 @@ function update(
       TableName: table.name,
       Key: { key: { S: key } },
       UpdateExpression: `SET ${assignments.join(', ')}${removal}`,
-      ConditionExpression: `${held.condition}${further}`,
+      ConditionExpression: condition,
       ExpressionAttributeNames: names(...attributes),
       ExpressionAttributeValues: values,
       ...showOld,

@@ -45,6 +45,7 @@ export function toPort(client: unknown): Port {
 
 interface Ioredis extends IoredisClient {
   readonly isCluster?: boolean
+  readonly options?: { readonly enableAutoPipelining?: boolean }
   scan(cursor: string, ...rest: (string | number)[]): Promise<[unknown, unknown[]]>
   info(section: string): Promise<unknown>
   wait(count: number, timeoutMs: number): Promise<unknown>
@@ -62,7 +63,7 @@ function ioredisPort(client: Ioredis): Port {
   })
   return {
     clustered,
-    writing: 'eager',
+    writing: client.options?.enableAutoPipelining === true ? 'gathering' : 'eager',
     run: (script, keys, args) =>
       known(
         () => client.evalsha(shaOf(script), keys.length, ...keys, ...args),
@@ -131,7 +132,8 @@ function shaOf(script: Script): string {
   return sha
 }
 
-function has(value: unknown, method: string): boolean {
+/** Clients are told apart by their methods: their classes are not known here. */
+export function has(value: unknown, method: string): boolean {
   return (
     ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
     typeof (value as Record<string, unknown>)[method] === 'function'

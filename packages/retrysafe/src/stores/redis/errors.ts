@@ -1,16 +1,17 @@
 import { type ErrorCode, RetrysafeError } from '../../contract/index.js'
+import { withoutValues } from '../shared/client-error.js'
 
 /** The server refused a script that names keys of several slots; it has run nothing. */
 export function isCrossSlot(error: unknown): boolean {
   return error instanceof Error && /^CROSSSLOT/.test(error.message)
 }
 
-/** Says in the store's words what the server or the client said; its own error is the cause. */
+/** Says in the store's words what the server or the client said; its own error, without the command, is the cause. */
 export function toRedisError(error: unknown, where: string): RetrysafeError {
   if (error instanceof RetrysafeError) return error
-  const reason = error instanceof Error ? error.message : String(error)
-  const { code, advice } = verdict(reason)
-  return new RetrysafeError(code, `${where}: ${withoutSecrets(reason)}. ${advice}`, { cause: error })
+  const cause = withoutValues(error)
+  const { code, advice } = verdict(cause.message)
+  return new RetrysafeError(code, `${where}: ${cause.message}. ${advice}`, { cause })
 }
 
 function verdict(reason: string): { code: ErrorCode; advice: string } {
@@ -33,7 +34,10 @@ function verdict(reason: string): { code: ErrorCode; advice: string } {
     case 'NOPERM':
       return {
         code: 'store_unavailable',
-        advice: "The client's user must be allowed EVAL, EVALSHA, TIME, GET, SET and DEL on the store's keys.",
+        advice:
+          "The client's user must be allowed EVAL, EVALSHA, TIME, GET, SET and DEL on the store's keys; for lists " +
+          'also SCAN and GETRANGE; for wake-ups also PUBSUB, PUBLISH, SUBSCRIBE and UNSUBSCRIBE on the channels of the ' +
+          'same names.',
       }
     case 'READONLY':
       return {
@@ -52,9 +56,4 @@ function verdict(reason: string): { code: ErrorCode; advice: string } {
     default:
       return { code: 'store_unavailable', advice: 'Nothing was acknowledged; ask again with the same key and token.' }
   }
-}
-
-/** A client may put the URL that it connects to into its message. */
-function withoutSecrets(reason: string): string {
-  return reason.replace(/(\/\/)[^/@\s]*@/g, '$1')
 }

@@ -1,9 +1,10 @@
 import { isListed, isOver, type Rec } from '../../contract/index.js'
-import type { Driver, ListFilter } from '../shared/driver.js'
+import type { ListFilter } from '../shared/driver.js'
 import { compareBytes } from '../shared/key-order.js'
 import type { Port } from './client.js'
 import type { FullPrefix } from './names.js'
 import { toText } from './replies.js'
+import type { RedisCalls } from './table.js'
 
 /** Keys that one SCAN looks at. */
 const keysPerScan = 1000
@@ -13,7 +14,7 @@ type Listed = readonly [key: string, record: Rec]
 /** Looks at every key of every master once, and holds no more records than the page. */
 export async function listRecords(
   port: Port,
-  calls: Pick<Driver, 'read'>,
+  calls: Pick<RedisCalls, 'readLean'>,
   fullPrefix: FullPrefix,
   filter: ListFilter,
 ): Promise<readonly Listed[]> {
@@ -22,7 +23,7 @@ export async function listRecords(
   const before = await fullPrefix()
   const match = `${escapeGlob(before + (filter.prefix ?? ''))}*`
   const consider = async (key: string): Promise<void> => {
-    const { record, now } = await calls.read(key)
+    const { record, now } = await calls.readLean(key)
     if (record === undefined || isOver(record, now) || !isListed(record, filter.status, now)) return
     page.set(key, record)
   }

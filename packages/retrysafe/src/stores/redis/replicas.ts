@@ -37,11 +37,11 @@ export function readReplicas(value: unknown, port: Port): ReplicasAsk | undefine
 export function withReplicas(calls: RedisCalls, port: Port, ask: ReplicasAsk, where: string): RedisCalls {
   const { wait } = port
   if (wait === undefined) return calls
+  const waitTogether = shared(() => wait(ask.count, ask.timeoutMs))
 
   async function acknowledge(key: string, stands: (record: Rec | undefined) => boolean): Promise<void> {
-    const { count, timeoutMs } = ask
-    const acknowledged = await wait?.(count, timeoutMs)
-    if (acknowledged === undefined || acknowledged < count) throw tooFew(where, acknowledged ?? 0, ask)
+    const acknowledged = await waitTogether()
+    if (acknowledged < ask.count) throw tooFew(where, acknowledged, ask)
     // The client may have found another master in between, which was asked then and may lack the write.
     if (!stands((await calls.read(key)).record)) throw overtaken(where)
   }
@@ -68,6 +68,26 @@ export function withReplicas(calls: RedisCalls, port: Port, ask: ReplicasAsk, wh
       if (refused === undefined) await acknowledge(key, (record) => record?.token !== token)
       return refused
     },
+  }
+}
+
+/**
+ * One WAIT at a time, for all that was answered before it is sent: the connection stands still for as long as it lasts,
+ * so one for each call would hold up the last by as many timeouts as there are calls.
+ */
+function shared(wait: () => Promise<number>): () => Promise<number> {
+  let last: Promise<unknown> = Promise.resolve()
+  let next: Promise<number> | undefined
+  return () => {
+    if (next === undefined) {
+      const send = (): Promise<number> => {
+        next = undefined
+        return wait()
+      }
+      next = last.then(send, send)
+      last = next
+    }
+    return next
   }
 }
 

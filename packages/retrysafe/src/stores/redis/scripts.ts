@@ -19,11 +19,14 @@ local t=call('TIME') local now=t[1]*1000+math.floor(t[2]/1000) local out={} loca
 
 /**
  * Tells who waits for a key that it has changed, and nobody where nobody waits. How: nothing, p for pub/sub, s for
- * sharded pub/sub, where who listens is known to the node that has the key.
+ * sharded pub/sub, where who listens is known to the node that has the key. What was changed stands by then: a server
+ * that does not know how, or does not allow it, must fail neither this key nor the next, and whoever waits polls.
  */
 const wake = `local function wake(how,k)
-if how=='p' and redis.call('PUBSUB','NUMSUB',k)[2]>0 then redis.call('PUBLISH',k,'')
-elseif how=='s' and redis.call('PUBSUB','SHARDNUMSUB',k)[2]>0 then redis.call('SPUBLISH',k,'') end end`
+if how=='' then return end
+local asks,tells='NUMSUB','PUBLISH' if how=='s' then asks,tells='SHARDNUMSUB','SPUBLISH' end
+local n=redis.pcall('PUBSUB',asks,k)
+if not n.err and n[2]>0 then redis.pcall(tells,k,'') end end`
 
 /** ARGV: leaseMs, retentionMs, r or u, then a head for each key. Answers false for a fresh claim, else the record. */
 export const beginScript: Script = {
@@ -53,6 +56,20 @@ end end
 out[#K+1]=now return out`,
 }
 
+/** The first three lines of a record: a token, a fingerprint and a kind of up to 765 bytes each, and some numbers. */
+const leanBytes = 4096
+
+/** Answers the record of each key up to its response or checkpoint, which may have megabytes; false where there is none. */
+export const leanScript: Script = {
+  text: `${now}
+for i,k in ipairs(K) do
+local v=pcall('GETRANGE',k,0,${leanBytes - 1})
+if v=='' then v=pcall('GET',k) end
+if type(v)=='table' then out[i]={v.err} else out[i]=v and (string.match(v,'^[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n') or v) end
+end
+out[#K+1]=now return out`,
+}
+
 /** Instants have 13 digits until the year 2286, and compare as text. ARGV: retentionMs or nothing, how to wake, then the claim's head and the tail for each key. Answers 1 where it completed it. */
 export const completeScript: Script = {
   text: `${now}
@@ -69,7 +86,7 @@ if not w then
 local r=string.match(v,'^%d*\\t%d+\\t%d*\\t(%d+)\\n',a+1)
 if r then p=now+r-1 w=(now+r)..'\\t'..now..'\\t'..now..'\\t'..r..'\\n' end
 end
-if w then call('SET',k,'1c'..sub(v,3,a)..w..A[i*2+2],'PXAT',p) if how~='' then wake(how,k) end out[i]=1 end
+if w then call('SET',k,'1c'..sub(v,3,a)..w..A[i*2+2],'PXAT',p) wake(how,k) out[i]=1 end
 end end end
 return out`,
 }

@@ -10,7 +10,7 @@ import {
   type Refusal,
   type RenewAsk,
 } from '../../contract/index.js'
-import type { Driver } from '../shared/driver.js'
+import type { Driver, Reading } from '../shared/driver.js'
 import { type Sighting, type SwapTable, swapCalls } from '../shared/swap.js'
 import { type Answer, createBatches, type Run } from './batch.js'
 import type { Port } from './client.js'
@@ -20,6 +20,7 @@ import { toNumber, toText } from './replies.js'
 import {
   beginScript,
   completeScript,
+  leanScript,
   readScript,
   releaseScript,
   renewScript,
@@ -38,7 +39,10 @@ export interface Surroundings {
   readonly waking: '' | 'p' | 's'
 }
 
-export type RedisCalls = Pick<Driver, 'begin' | 'complete' | 'renew' | 'release' | 'free' | 'read' | 'discard'>
+export type RedisCalls = Pick<Driver, 'begin' | 'complete' | 'renew' | 'release' | 'free' | 'read' | 'discard'> & {
+  /** What `read` says, without the response or checkpoint. */
+  readLean(key: string): Promise<Reading>
+}
 
 export function redisCalls(surroundings: Surroundings): RedisCalls {
   const { port, prefix, where, waking } = surroundings
@@ -65,6 +69,11 @@ export function redisCalls(surroundings: Surroundings): RedisCalls {
     renew: async (key, ask) => ((await renews(fast, key, ask)) ? undefined : slow.renew(key, ask)),
     release: async (key, token): Promise<Refusal | undefined> =>
       (await fast(releaseScript, [waking], key, [claimHead(token)])) ? undefined : slow.release(key, token),
+    readLean: async (key) => {
+      const { item, shared } = await run(leanScript, [], prefix + key, [])
+      const text = textOf(item, where)
+      return { now: toNumber(shared), record: typeof text === 'string' ? readRecord(text, where, key) : undefined }
+    },
   }
 }
 

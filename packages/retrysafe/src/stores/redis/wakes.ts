@@ -1,6 +1,7 @@
 /* Who waits for a key is told by pub/sub. The channel is named like the key, so that in a Cluster both are on one node. */
 import { badOption, isOver, type Rec } from '../../contract/index.js'
 import { createWakes } from '../shared/wakes.js'
+import { has } from './client.js'
 import type { FullPrefix } from './names.js'
 import { toText } from './replies.js'
 
@@ -164,8 +165,4 @@ function nodeRedisEar(client: NodeRedis, sharded: boolean, heard: (channel: stri
       ended = true
     },
   }
-}
-
-function has(value: unknown, method: string): boolean {
-  return typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[method] === 'function'
 }

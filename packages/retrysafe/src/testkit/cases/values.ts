@@ -1,5 +1,5 @@
 /* Promise 3, the bytes of it: what is given back equals what was given, or it was refused. */
-import { encodedBytes, encodeValue, isRetrysafeError, type Storable } from '../../contract/index.js'
+import { isRetrysafeError, type Storable } from '../../contract/index.js'
 import { expectEqual, expectRejection, expectStatus, expectThat } from '../expect.js'
 import { type Scene, storeCase } from '../scene.js'
 import type { StoreCase } from '../store-case.js'
@@ -95,7 +95,9 @@ function nest(depth: number): Storable {
 }
 
 function allBytes(length: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, index) => (index * 167 + (index >> 8)) & 0xff)
+  const bytes = new Uint8Array(length)
+  for (let index = 0; index < length; index++) bytes[index] = index * 167 + (index >> 8)
+  return bytes
 }
 
 export const valueCases: readonly StoreCase[] = [
@@ -165,9 +167,14 @@ export const valueCases: readonly StoreCase[] = [
       const { store, key, claim, begin } = scene
       await claim({ token: 'mine' })
       const before = await store.get(key)
-      const over = [allBytes(most + 1), 'a'.repeat(most - 1), '€'.repeat(Math.ceil((most - 1) / 3))]
-      for (const value of over) {
-        const what = `a value of ${encodedBytes(encodeValue(value))} bytes`
+      // Each is made when it is needed, since a store may take tens of megabytes.
+      const over: readonly (readonly [what: string, make: () => Storable])[] = [
+        ['bytes', () => allBytes(most + 1)],
+        ['text', () => 'a'.repeat(most - 1)],
+        ['text of three bytes a character', () => '€'.repeat(Math.ceil((most - 1) / 3))],
+      ]
+      for (const [what, make] of over) {
+        const value = make()
         await expectRejection(() => store.complete(key, value, { token: 'mine' }), 'value_too_large', what)
         await expectRejection(() => store.renew(key, 'mine', { checkpoint: value }), 'value_too_large', what)
       }

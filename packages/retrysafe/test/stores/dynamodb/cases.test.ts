@@ -86,6 +86,23 @@ describe.skipIf(reason !== undefined)('one request', () => {
     expect((await asked(() => store.release(released, 'mine')))[1]).toEqual({ DeleteItem: 1 })
   })
 
+  test('and one more keep a claim that is settled by hand, without sending again what it saved', async () => {
+    const clock = standingClock()
+    const store = storeAt(client, table, clock)
+    const key = freshKey()
+    await store.begin(key, { token: 'mine', afterCrash: 'uncertain' })
+    await store.renew(key, 'mine', { checkpoint: { step: 1 } })
+    const before = await store.get(key)
+    clock.jump(1000)
+    const [, requests] = await asked(() => store.renew(key, 'mine', { leaseMs: 5000 }))
+    expect(requests).toEqual({ UpdateItem: 2 })
+    const now = new Date(clock.now())
+    expect(await store.get(key)).toEqual({ ...before, leaseUntil: new Date(clock.now() + 5000), updatedAt: now })
+    await expect(store.renew(key, 'other', { leaseMs: 5000 })).rejects.toMatchObject({ code: 'lease_lost' })
+    await store.complete(key, 'done', { token: 'mine' })
+    await expect(store.renew(key, 'mine', { leaseMs: 5000 })).rejects.toMatchObject({ code: 'lease_lost' })
+  })
+
   test('and one more take over what lapsed', async () => {
     const clock = standingClock()
     const store = storeAt(client, table, clock)

@@ -1,4 +1,4 @@
-import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { Agent, request as ask, createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 type Operation = string
@@ -27,7 +27,7 @@ export async function startDynamodbProxy(engine: string, { showsOld = true } = {
   const failures: { operation: Operation; type: string; times: number }[] = []
   const before: { operation: Operation; run: () => Promise<unknown> }[] = []
   const ttls = new Map<string, string>()
-  let turn: Promise<unknown> = Promise.resolve()
+  const turns = new Map<string, Promise<unknown>>()
 
   async function answer(operation: Operation, headers: IncomingHttpHeaders, body: string): Promise<Answer> {
     const asked = JSON.parse(body) as Record<string, unknown>
@@ -51,13 +51,17 @@ export async function startDynamodbProxy(engine: string, { showsOld = true } = {
     await take(before, operation)?.run()
     const failure = failures.find((one) => one.operation === operation && one.times > 0)
     if (failure !== undefined) failure.times--
-    // One after the other, so that a refusal shows the very item that refused.
-    const answered = turn.then(() =>
+    // One after the other for each item, so that a refusal shows the very item that refused.
+    const item = itemOf(body)
+    const answered = (turns.get(item) ?? Promise.resolve()).then(() =>
       failure === undefined
         ? answer(operation, request.headers, body)
         : { status: 400, body: JSON.stringify({ __type: `com.amazonaws.dynamodb.v20120810#${failure.type}` }) },
     )
-    turn = answered.catch(() => undefined)
+    turns.set(
+      item,
+      answered.catch(() => undefined),
+    )
     const { status, body: text } = await answered
     const lost = losses.indexOf(operation)
     if (lost >= 0) {
@@ -82,6 +86,12 @@ export async function startDynamodbProxy(engine: string, { showsOld = true } = {
   }
 }
 
+/** The key of the item that a request is about; nothing where it is about a table. */
+function itemOf(body: string): string {
+  const { Key, Item } = JSON.parse(body) as Readonly<Record<string, { readonly key?: { readonly S?: string } }>>
+  return (Key ?? Item)?.key?.S ?? ''
+}
+
 function setTtl(ttls: Map<string, string>, asked: Record<string, unknown>): Answer {
   const table = String(asked.TableName)
   const { AttributeName } = asked.TimeToLiveSpecification as { AttributeName: string }
@@ -98,18 +108,20 @@ function ok(value: object): Answer {
   return { status: 200, body: JSON.stringify(value) }
 }
 
+const agent = new Agent({ keepAlive: true })
+
 async function pass(engine: string, operation: Operation, headers: IncomingHttpHeaders, body: string): Promise<Answer> {
-  const response = await fetch(engine, {
-    method: 'POST',
-    body,
-    headers: {
-      'content-type': 'application/x-amz-json-1.0',
-      'x-amz-target': `DynamoDB_20120810.${operation}`,
-      'x-amz-date': String(headers['x-amz-date']),
-      authorization: String(headers.authorization),
-    },
+  const sent = {
+    'content-type': 'application/x-amz-json-1.0',
+    'content-length': Buffer.byteLength(body),
+    'x-amz-target': `DynamoDB_20120810.${operation}`,
+    'x-amz-date': String(headers['x-amz-date']),
+    authorization: String(headers.authorization),
+  }
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    ask(engine, { method: 'POST', agent, headers: sent }, resolve).on('error', reject).end(body)
   })
-  return { status: response.status, body: await response.text() }
+  return { status: response.statusCode ?? 0, body: await textOf(response) }
 }
 
 function take<T extends { operation: Operation }>(all: T[], operation: Operation): T | undefined {

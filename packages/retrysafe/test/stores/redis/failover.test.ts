@@ -155,6 +155,27 @@ describe('replicas', patience, () => {
     await insisting(async () => expect(await replica.get(`${prefix}key`)).toMatch(/^1cmine\t/))
   })
 
+  test('calls of one moment wait for the replicas together, since all stand still meanwhile', async () => {
+    const { client, prefix } = await pair()
+    const store = redisStore({ client, prefix, waitForReplicas: { count: 1, timeoutMs: 200 } })
+    const begins = (): Promise<unknown>[] =>
+      Array.from({ length: 50 }, (_, index) =>
+        store.begin(`key-${index}`, { token: 'mine' }).then(
+          ({ status }) => status,
+          ({ code }: { code: string }) => code,
+        ),
+      )
+    await servers.replica.kill()
+    await client.config('RESETSTAT')
+    const refused = await Promise.all(begins())
+    const waits = Number(/cmdstat_wait:calls=(\d+)/.exec(await client.info('commandstats'))?.[1])
+    await servers.replica.start()
+    expect(new Set(refused)).toEqual(new Set(['store_unavailable']))
+    expect(waits).toBeGreaterThan(0)
+    expect(waits).toBeLessThanOrEqual(3)
+    await insisting(async () => expect(new Set(await Promise.all(begins()))).toEqual(new Set(['new'])))
+  })
+
   test('without waitForReplicas a failover can lose what was acknowledged, and a late completion is refused', async () => {
     const { client, replica, prefix } = await pair()
     const store = redisStore({ client, prefix })

@@ -15,8 +15,17 @@ export interface OpenClient {
 export interface Client {
   readonly name: string
   readonly engine: 'redis' | 'redis-cluster' | 'redis-sentinel'
+  /** What the client itself puts before every key. */
+  readonly ownPrefix?: string
+  /** Is asked for values of 32 MiB. Client and server take seconds for each, so one client is; all are for 1 MiB. */
+  readonly large?: true
   open(): Promise<OpenClient>
+  /** A connection beside the store's own, to look at what stands there. */
+  openSide?(): Promise<Side>
 }
+
+/** A connection of a test's own. */
+export type Side = Redis | Cluster
 
 export function hosts(urls: readonly string[]): { host: string; port: number }[] {
   return urls.map((url) => ({ host: new URL(url).hostname, port: Number(new URL(url).port) }))
@@ -34,6 +43,12 @@ export async function openIoredis(url: string, options: object = {}): Promise<Op
   return { client, close: async () => client.disconnect() }
 }
 
+export async function openIovalkey(url: string): Promise<OpenClient> {
+  const client = new Valkey(url)
+  client.on('error', () => undefined)
+  return { client, close: async () => client.disconnect() }
+}
+
 export async function openNodeRedis(url: string, options: object = {}): Promise<OpenClient> {
   const client = createClient({ url, ...options })
   client.on('error', () => undefined)
@@ -44,6 +59,7 @@ export async function openNodeRedis(url: string, options: object = {}): Promise<
 export const ioredis: Client = {
   name: 'ioredis',
   engine: 'redis',
+  large: true,
   open: async () => openIoredis(await need(redisUrl())),
 }
 
@@ -56,6 +72,7 @@ export const ioredisPipelining: Client = {
 export const ioredisPrefix: Client = {
   name: 'ioredis with a prefix of its own',
   engine: 'redis',
+  ownPrefix: 'own*:',
   open: async () => openIoredis(await need(redisUrl()), { keyPrefix: 'own*:', stringNumbers: true }),
 }
 
@@ -63,6 +80,7 @@ export const ioredisPrefix: Client = {
 export const nodeRedisPrefix: Client = {
   name: 'a pool of node-redis with a prefix of its own',
   engine: 'redis',
+  ownPrefix: 'own*:',
   open: async () => {
     const client = createClientPool({ url: await need(redisUrl()), keyPrefix: 'own*:' }, { minimum: 2, maximum: 2 })
     await client.connect()
@@ -73,10 +91,7 @@ export const nodeRedisPrefix: Client = {
 export const iovalkey: Client = {
   name: 'iovalkey',
   engine: 'redis',
-  open: async () => {
-    const client = new Valkey(await need(redisUrl()))
-    return { client, close: async () => client.disconnect() }
-  },
+  open: async () => openIovalkey(await need(redisUrl())),
 }
 
 export const nodeRedis: Client = {
@@ -169,10 +184,33 @@ export const clients: readonly Client[] = [
   nodeRedisSentinel,
 ]
 
-const large: readonly Client[] = [ioredis, nodeRedis]
+/** The same client with three lasting connections for all its stores, since opening them takes longer than most cases. */
+export function lasting(client: Client): Client & { end(): Promise<void> } {
+  const opened = new Map<number, Promise<OpenClient>>()
+  let side: Promise<Side> | undefined
+  let turn = 0
+  return {
+    ...client,
+    open: async () => {
+      // In turn, so that a case's second handle is another connection's.
+      turn = (turn + 1) % 2
+      const one = opened.get(turn) ?? client.open()
+      opened.set(turn, one)
+      return { client: (await one).client, close: async () => undefined }
+    },
+    openSide: () => {
+      side ??= openSide(client.engine)
+      return side
+    },
+    async end() {
+      for (const one of opened.values()) await (await one).close()
+      const found = await side
+      found?.disconnect()
+    },
+  }
+}
 
-/** A connection beside the store's own, to look at what stands there. */
-export async function openSide(engine: Client['engine']): Promise<Redis | Cluster> {
+export async function openSide(engine: Client['engine']): Promise<Side> {
   if (engine === 'redis') return new Redis(await need(redisUrl()))
   if (engine === 'redis-cluster') return new Cluster(hosts(await need(redisClusterUrls())))
   const { urls, name } = await need(redisSentinels())
@@ -180,7 +218,7 @@ export async function openSide(engine: Client['engine']): Promise<Redis | Cluste
 }
 
 /** Shifts every stored instant of the record, and the end of the key's TTL, into the past. */
-export async function age(side: Redis | Cluster, key: string, ms: number): Promise<void> {
+export async function age(side: Side, key: string, ms: number): Promise<void> {
   const text = await side.get(key)
   if (text === null) return
   const [head = '', times = '', ...rest] = text.split('\n')
@@ -195,7 +233,7 @@ export async function age(side: Redis | Cluster, key: string, ms: number): Promi
 }
 
 /** Every key that begins with this. */
-export async function keysOf(side: Redis | Cluster, prefix: string): Promise<string[]> {
+export async function keysOf(side: Side, prefix: string): Promise<string[]> {
   const nodes = side instanceof Cluster ? side.nodes('master') : [side]
   const found = await Promise.all(nodes.map((node) => node.keys(`${prefix.replace(/[*?[\]\\]/g, '\\$&')}*`)))
   return found.flat()
@@ -211,8 +249,8 @@ export async function openRedis(
   storeOptions: Partial<RedisStoreOptions> = {},
 ): Promise<OpenedStore & { readonly store: RedisStore; readonly prefix: string }> {
   const prefix = freshPrefix()
-  const before = client === ioredisPrefix || client === nodeRedisPrefix ? `own*:${prefix}` : prefix
-  const side = await openSide(client.engine)
+  const before = `${client.ownPrefix ?? ''}${prefix}`
+  const side = await (client.openSide?.() ?? openSide(client.engine))
   const opened: { store: RedisStore; client: OpenClient }[] = []
   const another = async (): Promise<RedisStore> => {
     const own = await client.open()
@@ -225,8 +263,7 @@ export async function openRedis(
     store,
     prefix: before,
     scratch: 'case/',
-    // Values of that size take seconds, so not every client is asked for them.
-    ...(large.includes(client) ? { limits: { maxValueBytes: 32 * 1024 * 1024 } } : {}),
+    ...(client.large ? { limits: { maxValueBytes: 32 * 1024 * 1024 } } : {}),
     age: (key, ms) => age(side, before + key, ms),
     again: another,
     stored: async () => (await keysOf(side, before)).length,
@@ -240,7 +277,7 @@ export async function openRedis(
         await one.client.close()
       }
       for (const key of await keysOf(side, before)) await side.del(key)
-      side.disconnect()
+      if (client.openSide === undefined) side.disconnect()
     },
   }
 }

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
-import { missing } from '@retrysafe/engines'
+import { missing, startRedis } from '@retrysafe/engines'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
-import type { RedisStore } from '../../../src/stores/redis.js'
-import { clients, ioredis, iovalkey, nodeRedis, openRedis, openSide } from './open.js'
+import { type RedisStore, redisStore } from '../../../src/stores/redis.js'
+import { clients, ioredis, iovalkey, nodeRedis, openIoredis, openRedis, openSide } from './open.js'
 
 /* What stands in Redis, and for how long. */
 
-const opened: { close(): Promise<void> }[] = []
+const opened: { close(): Promise<unknown> }[] = []
 afterAll(async () => {
   for (const one of opened) await one.close()
 })
@@ -253,6 +253,24 @@ describe('keys', () => {
       expect(starred.records.map(({ key }) => key)).toEqual(['a*'])
       await side.del(prefix.replace('t-', 't?'))
     })
+
+  test('are listed without what they hold, however large it is', async () => {
+    const engine = await startRedis({ settings: { appendonly: 'no', save: '' } })
+    const [own, side] = [await openIoredis(engine.url), await openIoredis(engine.url)]
+    opened.push({ close: engine.stop }, own, side)
+    const store = redisStore({ client: own.client })
+    const keys = Array.from({ length: 300 }, (_, index) => `key-${String(index).padStart(3, '0')}`)
+    await Promise.all(keys.map((key) => store.begin(key, { token: 'mine', fingerprint: 'ü'.repeat(255) })))
+    const value = 'x'.repeat(256 * 1024)
+    await Promise.all(keys.map((key) => store.complete(key, value, { token: 'mine' })))
+    const sent = async (): Promise<number> =>
+      Number(/total_net_output_bytes:(\d+)/.exec(await side.client.info('stats'))?.[1])
+    const before = await sent()
+    const { records } = await store.list({ limit: 1000 })
+    expect(await sent()).toBeLessThan(before + 300 * 1024)
+    expect(records.map(({ key, status }) => [key, status])).toEqual(keys.map((key) => [key, 'completed']))
+    expect(records[299]).toMatchObject({ kind: 'value', fingerprint: 'ü'.repeat(255) })
+  })
 
   test('more than one SCAN gives are listed once each', async () => {
     const { store } = await open()

@@ -5,10 +5,12 @@ import { toRedisError } from '../../../src/stores/redis/errors.js'
 import { type RedisClient, redisStore } from '../../../src/stores/redis.js'
 import { isWakeable } from '../../../src/testkit/store-case.js'
 import {
+  type Client,
   clients,
   freshPrefix,
   ioredis,
   ioredisCluster,
+  ioredisPipelining,
   iovalkey,
   nodeRedis,
   openIoredis,
@@ -40,10 +42,11 @@ async function counted(client = ioredis) {
   const calls: number[] = []
   const count = (_target: RedisClient, name: string | symbol, receiver: unknown): unknown => {
     const member: unknown = Reflect.get(own.client, name, receiver)
-    if (name !== 'evalsha' && name !== 'eval') return typeof member === 'function' ? member.bind(own.client) : member
-    return (script: string, keys: number, ...rest: string[]) => {
-      calls.push(keys)
-      return (own.client as Redis)[name](script, keys, ...rest)
+    if (typeof member !== 'function') return member
+    if (!/^eval/i.test(String(name))) return member.bind(own.client)
+    return (script: string, keys: number | { readonly keys: readonly string[] }, ...rest: string[]) => {
+      calls.push(typeof keys === 'number' ? keys : keys.keys.length)
+      return member.call(own.client, script, keys, ...rest)
     }
   }
   const prefix = freshPrefix()
@@ -104,20 +107,37 @@ describe('scripts', () => {
 })
 
 describe('batches', () => {
-  test('calls that are made at the same moment share one script call, and each gets its own answer', async () => {
+  test('calls that are made at the same moment share script calls, and each gets its own answer', async () => {
     const { store, calls } = await counted()
     const keys = Array.from({ length: 64 }, (_, index) => `key-${index}`)
     const outcomes = await Promise.all(keys.map((key) => store.begin(key, { token: `token-${key}` })))
     expect(outcomes.map((outcome) => outcome.status === 'new' && outcome.token)).toEqual(
       keys.map((key) => `token-${key}`),
     )
-    expect(calls.splice(0)).toEqual([64])
+    const shared = [8, 16, 32, 8]
+    expect(calls.splice(0)).toEqual(shared)
     await Promise.all(keys.map((key) => store.complete(key, key, { token: `token-${key}` })))
-    expect(calls.splice(0)).toEqual([64])
+    expect(calls.splice(0)).toEqual(shared)
     const replays = await Promise.all(keys.map((key) => store.begin(key)))
     expect(replays.map((outcome) => outcome.status === 'completed' && outcome.response)).toEqual(keys)
-    expect(calls.splice(0)).toEqual([64])
+    expect(calls.splice(0)).toEqual(shared)
   })
+
+  const shares: readonly (readonly [client: Client, shares: Readonly<Record<number, readonly number[]>>])[] = [
+    [ioredis, { 1: [1], 8: [8], 9: [8, 1], 64: [8, 16, 32, 8] }],
+    [iovalkey, { 1: [1], 8: [8], 9: [8, 1], 64: [8, 16, 32, 8] }],
+    [ioredisPipelining, { 1: [1], 8: [8], 9: [9], 64: [64] }],
+    [nodeRedis, { 1: [1], 8: [8], 9: [9], 64: [64] }],
+  ]
+  for (const [client, expected] of shares)
+    test(`the server is at work on the first keys while a client that writes at once writes the next: ${client.name}`, async () => {
+      const { store, calls } = await counted(client)
+      for (const [count, keys] of Object.entries(expected)) {
+        const begins = Array.from({ length: Number(count) }, (_, index) => store.begin(`key-${count}-${index}`))
+        expect((await Promise.all(begins)).map(({ status }) => status)).toEqual(begins.map(() => 'new'))
+        expect(calls.splice(0), count).toEqual(keys)
+      }
+    })
 
   test('calls of other leases, retentions and kinds of crash do not mix', async () => {
     const { store } = await counted()
@@ -138,7 +158,7 @@ describe('batches', () => {
   })
 
   test('no batch has more than 256 calls, and calls on one key keep their order', async () => {
-    const { store, calls } = await counted()
+    const { store, calls } = await counted(nodeRedis)
     const claims = Array.from({ length: 600 }, (_, index) => store.begin(`key-${index % 300}`, { token: `${index}` }))
     const outcomes = await Promise.all(claims)
     expect(calls).toEqual([256, 256, 88])
@@ -285,8 +305,8 @@ describe('settings', () => {
     const engine = await engines({})
     ends.push(engine.stop)
     const side = new Redis(engine.url)
-    const rights = ['eval', 'evalsha', 'time', 'get', 'set', 'del', 'scan', 'info', 'pubsub', 'publish', 'subscribe']
-    const granted = [...rights, 'unsubscribe', 'wait'].map((right) => `+${right}`)
+    const rights = ['eval', 'evalsha', 'time', 'get', 'set', 'del', 'scan', 'getrange', 'info', 'pubsub', 'publish']
+    const granted = [...rights, 'subscribe', 'unsubscribe', 'wait'].map((right) => `+${right}`)
     await side.call('ACL', 'SETUSER', 'enough', 'on', '>word', '~retrysafe:*', '&retrysafe:*', ...granted)
     side.disconnect()
     const login = { username: 'enough', password: 'word' }
