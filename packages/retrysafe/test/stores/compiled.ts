@@ -6,9 +6,9 @@ import ts from 'typescript-5.9'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Compiles the rooms that the stores need and the named programs; gives the folder under which they stand. */
-export function compileInto(folder: string, programs: readonly string[]): string {
-  const sources = ['src/contract', 'src/stores'].flatMap((room) =>
+/** Compiles the stores, the named programs and what else they need; gives the folder under which they stand. */
+export function compileInto(folder: string, programs: readonly string[], rooms: readonly string[] = []): string {
+  const sources = ['src/contract', 'src/stores', ...rooms].flatMap((room) =>
     readdirSync(join(root, room), { recursive: true, encoding: 'utf8' }).map((file) => `${room}/${file}`),
   )
   for (const file of [...sources, ...programs]) {

@@ -1,7 +1,7 @@
 /* Processes of their own that use a store, as `network-child.ts` does. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -36,14 +36,8 @@ export function childrenOf(bench: Bench): Children {
   let folder = ''
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'retrysafe-children-'))
-    const engine = readdirSync(join(root, 'src/engine')).map((file) => `src/engine/${file}`)
-    compileInto(folder, [
-      ...engine,
-      'src/testkit/simulated-clock.ts',
-      `${program}.ts`,
-      bench.handle,
-      ...(bench.besides ?? []),
-    ])
+    const programs = ['src/testkit/simulated-clock.ts', `${program}.ts`, bench.handle, ...(bench.besides ?? [])]
+    compileInto(folder, programs, ['src/engine'])
     // What is compiled stands outside of the repository, and finds its clients as an application would.
     symlinkSync(join(root, '../../node_modules'), join(folder, 'node_modules'))
   })
