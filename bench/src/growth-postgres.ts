@@ -27,7 +27,11 @@ export async function postgresGrowth(counts: readonly number[], engines: Engine[
     await store.migrate()
     await makePrototype(store)
     await fill(server.url, table, count)
-    grown.push({ store, count })
+    const text = `SELECT * FROM ${table} WHERE key = $1`
+    const select = async (key: string): Promise<void> => {
+      if ((await pool.query({ name: table, text, values: [key] })).rowCount !== 1) throw new Error(`${key} is lost`)
+    }
+    grown.push({ store, count, select })
   }
   await pool.query('CHECKPOINT')
   return {

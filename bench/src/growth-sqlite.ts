@@ -15,7 +15,11 @@ export async function sqliteGrowth(counts: readonly number[], _engines: Engine[]
     const store = sqliteStore({ database })
     await makePrototype(store)
     fill(database, count)
-    grown.push({ store, count })
+    const row = database.prepare('SELECT * FROM retrysafe_records WHERE key = ?')
+    const select = async (key: string): Promise<void> => {
+      if (row.get(key) === undefined) throw new Error(`${key} is lost`)
+    }
+    grown.push({ store, count, select })
   }
   return {
     engine: 'sqlite',

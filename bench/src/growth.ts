@@ -5,6 +5,7 @@
 import { statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import type { IdempotencyStore } from 'retrysafe'
+import { selecting } from './aims.js'
 import { postgresGrowth } from './growth-postgres.js'
 import { sqliteGrowth } from './growth-sqlite.js'
 import { type Engine, versionOf } from './machine.js'
@@ -17,6 +18,8 @@ import { chargeOf, checkCharge, claims, fingerprint, replaying } from './store-s
 export interface Grown {
   readonly store: IdempotencyStore
   readonly count: number
+  /** Reads the row of a key by hand: what the engine itself costs with so many. */
+  select(key: string): Promise<void>
 }
 
 export interface Growth {
@@ -78,13 +81,15 @@ export async function growth(
 
 async function compareGrown(print: (row: Row) => void, growth: Growth, quick: boolean | undefined): Promise<Row[]> {
   const few = nameOf(fewKeys)
-  const subjects: Subject[] = growth.grown.flatMap(({ store, count }) => [
+  const anyOf = (count: number): string => storedKey(Math.floor(Math.random() * count))
+  const subjects: Subject[] = growth.grown.flatMap(({ store, count, select }) => [
     claims(nameOf(count), [few], store),
     subject(replaying, nameOf(count), [few], async () => {
-      const outcome = await store.begin(storedKey(Math.floor(Math.random() * count)), { fingerprint })
+      const outcome = await store.begin(anyOf(count), { fingerprint })
       if (outcome.status !== 'completed') throw new Error(`${nameOf(count)}: ${outcome.status}`)
       checkCharge(nameOf(count), prototypeKey, outcome.response)
     }),
+    subject(selecting, nameOf(count), [few], () => select(anyOf(count))),
   ])
   const { rounds, roundMs } = paceOf(quick)
   const plan = { suite: `growth on ${growth.engine}`, subjects, callers: [callers], rounds: rounds * 2, roundMs }

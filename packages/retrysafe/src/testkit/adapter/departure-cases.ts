@@ -3,7 +3,7 @@ import { expectEqual } from '../expect.js'
 import type { AdapterCase, Script } from './adapter-case.js'
 import { slowBegin, slowCompletion } from './between.js'
 import { expectProblem, expectReply } from './judge.js'
-import { adapterCase, latch, type Scene, textOf, until } from './scene.js'
+import { adapterCase, flood, latch, type Scene, textOf, until } from './scene.js'
 
 const why = 'Mobile networks drop connections while the work goes on; a retry must find its response.'
 
@@ -112,27 +112,22 @@ export const departureCases: readonly Omit<AdapterCase, 'about'>[] = [
     why,
     ['pressure'],
     async (set) => {
-      const count = 200
-      let given = 0
-      function* chunks(): Iterable<string> {
-        for (; given < count; given++) yield chunk
-      }
+      const { chunks, givenBytes, untilFull } = flood()
       const scene = await set({
-        options: { maxStoredBytes: 64 * 1024 * 1024 },
-        handler: () => ({ status: 201, chunks: chunks() }),
+        options: { maxStoredBytes: 256 * 1024 * 1024 },
+        handler: () => ({ status: 201, chunks }),
       })
       const first = scene.start()
       await first.head
       first.pause()
-      await until(async () => {
-        const before = given
-        await scene.settle()
-        return given === before
-      }, 'the handler waits for the client')
+      await untilFull(scene).catch((error: unknown) => {
+        first.leave()
+        throw error
+      })
       first.leave()
       await completed(scene)
       const retry = await scene.ask()
-      expectEqual([retry.status, retry.body.byteLength], [201, chunk.length * count], 'the retry')
+      expectEqual([retry.status, retry.body.byteLength], [201, givenBytes()], 'the retry')
     },
   ),
   adapterCase(

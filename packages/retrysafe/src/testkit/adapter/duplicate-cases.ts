@@ -169,7 +169,7 @@ export const duplicateCases: readonly Omit<AdapterCase, 'about'>[] = [
           return { status: 201, body: 'done' }
         },
       })
-      const count = 500
+      const count = 100
       const exchanges = Array.from({ length: count }, () => scene.start())
       let refused = 0
       for (const exchange of exchanges)

@@ -5,7 +5,9 @@ import {
   type Inspectable,
   type ListedRecord,
   systemClock,
+  toBase64,
 } from '../../contract/index.js'
+import { expectThat } from '../expect.js'
 import type {
   AdapterCase,
   AdapterHandler,
@@ -184,5 +186,43 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
   while (!(await condition())) {
     if (systemClock.monotonic() - start > 20_000) throw new Error(`waited in vain until ${what}`)
     await systemClock.sleep(2)
+  }
+}
+
+/** Chunks for a client that does not read: as many as fit into all the buffers on the way, and a few more. */
+export interface Flood {
+  readonly chunks: Iterable<string>
+  /** How many bytes the handler gave. */
+  givenBytes(): number
+  /** Resolves when the handler gives no more, which is then to end soon; rejects where it never stands still. */
+  untilFull(scene: Scene): Promise<void>
+}
+
+/** Far more than any buffers hold. */
+const most = 2048
+
+export function flood(): Flood {
+  // What a compressor makes small would fit into the buffers.
+  const chunk = toBase64(crypto.getRandomValues(new Uint8Array(48 * 1024)))
+  let given = 0
+  let end = most
+  function* chunks(): Iterable<string> {
+    for (; given < end; given++) yield chunk
+  }
+  return {
+    chunks: chunks(),
+    givenBytes: () => given * chunk.length,
+    async untilFull(scene) {
+      let last = -1
+      await until(async () => {
+        const before = given
+        await scene.settle()
+        await systemClock.sleep(20)
+        last = given
+        return before === last
+      }, 'the handler stands still')
+      end = last + 10
+      expectThat(last < most, `the handler waits before its end: it gave ${last} chunks`)
+    },
   }
 }

@@ -1,10 +1,9 @@
 /* Responses that come bit by bit: sent on as they come, and their end only once they are stored. */
-import { systemClock, toBase64 } from '../../contract/index.js'
-import { expectEqual, expectThat } from '../expect.js'
+import { expectEqual } from '../expect.js'
 import type { AdapterCase, Exchange, HeaderLines, Script } from './adapter-case.js'
 import { slowCompletion } from './between.js'
 import { expectProblem, expectReply } from './judge.js'
-import { adapterCase, latch, textOf, until } from './scene.js'
+import { adapterCase, flood, latch, textOf, until } from './scene.js'
 
 /** Whether it has ended, as far as has arrived. */
 function watch(exchange: Exchange): {
@@ -178,32 +177,16 @@ export const streamCases: readonly Omit<AdapterCase, 'about'>[] = [
     'The server would hold in memory what the client does not read.',
     ['pressure'],
     async (set) => {
-      // What a compressor would make small fits into the buffers of both sides.
-      const chunk = toBase64(crypto.getRandomValues(new Uint8Array(48 * 1024)))
-      const count = 448
-      let given = 0
-      function* chunks(): Iterable<string> {
-        for (; given < count; given++) yield chunk
-      }
-      const scene = await set({ options: { maxStoredBytes: 128 * 1024 * 1024 }, handler: () => ({ chunks: chunks() }) })
+      const { chunks, givenBytes, untilFull } = flood()
+      const scene = await set({ options: { maxStoredBytes: 256 * 1024 * 1024 }, handler: () => ({ chunks }) })
       const slow = scene.start()
       await slow.head
       slow.pause()
-      // Whatever sits in the buffers of both sides: when nothing more is taken, the handler waits.
-      let last = -1
-      await until(async () => {
-        const before = given
-        await scene.settle()
-        await systemClock.sleep(20)
-        last = given
-        return before === last
-      }, 'the handler stands still')
-      slow.resume()
-      expectThat(last < count, `the handler waits before its end: it gave ${last} of ${count} chunks`)
+      await untilFull(scene).finally(() => slow.resume())
       const reply = await slow.reply
-      expectEqual([reply.complete, reply.body.byteLength], [true, chunk.length * count], 'the response')
+      expectEqual([reply.complete, reply.body.byteLength], [true, givenBytes()], 'the response')
       const retry = await scene.ask()
-      expectEqual([retry.complete, retry.body.byteLength], [true, chunk.length * count], 'the replay')
+      expectEqual([retry.complete, retry.body.byteLength], [true, givenBytes()], 'the replay')
     },
   ),
   ...(
