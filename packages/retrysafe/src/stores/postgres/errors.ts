@@ -1,5 +1,5 @@
 import { type ErrorCode, RetrysafeError } from '../../contract/index.js'
-import { withoutValues } from '../shared/client-error.js'
+import { withoutPasswords, withoutValues } from '../shared/client-error.js'
 
 const serialisationFailure = '40001'
 const deadlock = '40P01'
@@ -97,9 +97,4 @@ export function toStoreError(error: unknown, where: string): RetrysafeError {
   }
   const named = state === undefined ? reason : `${reason} (SQLSTATE ${state})`
   return new RetrysafeError(code, `${where}: ${named}. ${advice}`, { cause: withoutValues(error) })
-}
-
-/** Clients of some platforms repeat the connection string. */
-function withoutPasswords(message: string): string {
-  return message.replaceAll(/:\/\/[^\s/]*@/g, '://…@').replaceAll(/(password=)[^\s&;]+/gi, '$1…')
 }

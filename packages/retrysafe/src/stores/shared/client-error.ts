@@ -32,8 +32,12 @@ function isCode(told: unknown): boolean {
   return typeof told === 'string' || typeof told === 'number'
 }
 
-/** A client may put the URL that it connects to into its message. */
 function oneLine(message: string): string {
   const [first = ''] = message.split('\n')
-  return first.replace(/(\/\/)[^/@\s]*@/g, '$1')
+  return withoutPasswords(first)
+}
+
+/** A client may repeat the URL or the connection string by which it connects. */
+export function withoutPasswords(message: string): string {
+  return message.replaceAll(/\/\/[^\s/]*@/g, '//…@').replaceAll(/(password=)[^\s&;]+/gi, '$1…')
 }

@@ -418,6 +418,7 @@ describe('what goes wrong', () => {
     const repeated = new Error('cannot connect to postgres://me:secret-word@host/app?password=secret-word')
     expect(toStoreError(repeated, 'here').message).not.toContain('secret-word')
     expect(toStoreError(repeated, 'here').message).toContain('host/app')
+    expect(inspect(toStoreError(repeated, 'here'), { depth: 9, showHidden: true })).not.toContain('secret-word')
   })
 
   test('no error shows what the call carried', async () => {
