@@ -3,9 +3,10 @@
  * repository: it is installed beneath node_modules/.cache in CI or when asked for, and the tests of the SQLite store
  * find it by a variable.
  */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { capture, root } from './command.mjs'
+import { cacheFolder, installInto } from './cache.mjs'
+import { capture } from './command.mjs'
 
 /** Names the folder of an installed better-sqlite3; `install` asks for one. */
 export const betterSqlite3Variable = 'RETRYSAFE_TEST_BETTER_SQLITE3'
@@ -17,22 +18,19 @@ const version = '12'
 export async function betterSqlite3() {
   const asked = process.env[betterSqlite3Variable]
   if (asked !== undefined && asked !== '' && asked !== 'install') return asked
-  const prefix = join(root, 'node_modules/.cache/retrysafe', `better-sqlite3-${process.versions.modules}`)
+  const prefix = cacheFolder(`better-sqlite3-${process.versions.modules}`)
   const folder = join(prefix, 'node_modules/better-sqlite3')
   if (await loads(folder)) return folder
   if (asked !== 'install' && process.env.CI !== 'true') {
     console.log(`not tested: better-sqlite3 (${betterSqlite3Variable}=install npm test installs it)`)
     return undefined
   }
-  mkdirSync(prefix, { recursive: true })
   console.log('installing better-sqlite3 beneath node_modules/.cache')
-  const installed = await capture(
-    'npm',
-    ['install', '--prefix', prefix, '--no-save', '--no-package-lock', `better-sqlite3@${version}`],
-    { cwd: prefix, timeoutMs: 600_000 },
+  const failure = await installInto(prefix, [`better-sqlite3@${version}`], { scripts: true })
+  if (failure === undefined && (await loads(folder))) return folder
+  console.log(
+    `not tested: better-sqlite3 (it cannot be installed here)\n${(failure ?? 'it does not load').slice(-2000)}`,
   )
-  if (installed.code === 0 && (await loads(folder))) return folder
-  console.log(`not tested: better-sqlite3 (it cannot be installed here)\n${installed.stderr.trim().slice(-2000)}`)
   return undefined
 }
 

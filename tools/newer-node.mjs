@@ -3,9 +3,10 @@
  * the running one, or one that npm installs as a package beneath node_modules/.cache, where no `node` gets into the
  * path of scripts.
  */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { capture, root } from './command.mjs'
+import { cacheFolder, installInto } from './cache.mjs'
+import { capture } from './command.mjs'
 
 /** The major version that is installed where the running Node is too old. */
 const newerMajor = 24
@@ -21,18 +22,13 @@ export async function newerNode() {
   if (isNew()) return process.execPath
   const platform = process.platform === 'win32' ? 'win' : process.platform
   const name = `node-${platform}-${process.arch}`
-  const prefix = join(root, 'node_modules/.cache/retrysafe', `node-${newerMajor}`)
+  const prefix = cacheFolder(`node-${newerMajor}`)
   const binary = join(prefix, 'node_modules', name, 'bin', platform === 'win' ? 'node.exe' : 'node')
   if (await answers(binary)) return binary
-  mkdirSync(prefix, { recursive: true })
   console.log(`installing ${name}@${newerMajor} beneath node_modules/.cache`)
-  const installed = await capture(
-    'npm',
-    ['install', '--prefix', prefix, '--no-save', '--no-package-lock', '--ignore-scripts', `${name}@${newerMajor}`],
-    { cwd: prefix, timeoutMs: 300_000 },
-  )
-  if (installed.code === 0 && (await answers(binary))) return binary
-  console.error(installed.stderr.trim())
+  const failure = await installInto(prefix, [`${name}@${newerMajor}`])
+  if (failure === undefined && (await answers(binary))) return binary
+  console.error(failure ?? `${binary} does not run`)
   return undefined
 }
 

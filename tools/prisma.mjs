@@ -5,13 +5,14 @@
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { cacheFolder, installInto } from './cache.mjs'
 import { capture, root } from './command.mjs'
 
 /** Names the folder with `client.js`, the generated client, and `adapter.js`; `install` asks for one. */
 export const prismaVariable = 'RETRYSAFE_TEST_PRISMA'
 
 const version = '7.10.0'
-const prefix = join(root, 'node_modules/.cache/retrysafe', `prisma-${version}`)
+const prefix = cacheFolder(`prisma-${version}`)
 const folder = join(prefix, 'client')
 
 /** No model: the store sends SQL of its own. */
@@ -50,37 +51,21 @@ async function install() {
   writeFileSync(join(prefix, 'schema.prisma'), schema)
   writeFileSync(join(prefix, 'prisma.config.ts'), config)
   const packages = ['prisma', '@prisma/client', '@prisma/adapter-pg'].map((name) => `${name}@${version}`)
-  const steps = [
-    {
-      program: 'npm',
-      args: ['install', '--prefix', prefix, '--no-save', '--ignore-scripts', '--no-audit', ...packages],
-    },
-    { program: process.execPath, args: ['node_modules/prisma/build/index.js', 'generate'] },
-    {
-      program: process.execPath,
-      args: [
-        join(root, 'node_modules/typescript/bin/tsc'),
-        ...[
-          '--ignoreConfig',
-          '--noCheck',
-          '--module',
-          'nodenext',
-          '--target',
-          'es2023',
-          '--rootDir',
-          'generated',
-          '--outDir',
-          folder,
-        ],
-        // What files beneath node_modules import is not compiled unless it is named.
-        ...['client', 'enums', 'internal/class', 'internal/prismaNamespace'].map((name) => `generated/${name}.ts`),
-      ],
-    },
-  ]
+  const failure = await installInto(prefix, packages)
+  if (failure !== undefined) return failure
+  const compiler = join(root, 'node_modules/typescript/bin/tsc')
+  const emit = '--ignoreConfig --noCheck --module nodenext --target es2023 --rootDir generated'
+  // What files beneath node_modules import is not compiled unless it is named.
+  const sources = ['client', 'enums', 'internal/class', 'internal/prismaNamespace'].map(
+    (name) => `generated/${name}.ts`,
+  )
   // The engine for migrations would be downloaded otherwise; to generate a client nobody asks it.
   const env = { PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, CHECKPOINT_DISABLE: '1' }
-  for (const { program, args } of steps) {
-    const { code, stdout, stderr } = await capture(program, args, { cwd: prefix, env, timeoutMs: 600_000 })
+  for (const args of [
+    ['node_modules/prisma/build/index.js', 'generate'],
+    [compiler, ...emit.split(' '), '--outDir', folder, ...sources],
+  ]) {
+    const { code, stdout, stderr } = await capture(process.execPath, args, { cwd: prefix, env, timeoutMs: 600_000 })
     if (code !== 0) return `${stdout}${stderr}`
   }
   writeFileSync(join(folder, 'adapter.js'), "export { PrismaPg } from '@prisma/adapter-pg'\n")
